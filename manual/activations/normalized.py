@@ -1,0 +1,121 @@
+"""Activations that share one unit of probability among the entries of an axis.
+
+The entry with the largest input is set apart. With k its place, eⱼ = exp(xⱼ − xₖ) and s = Σⱼ≠ₖ eⱼ, its probability is
+pₖ = 1 / (1 + s), and what the others share is 1 − pₖ = s / (1 + s): all digits of it, where subtracting pₖ from 1 would leave
+none once k takes nearly everything.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from manual.contract import Array, Backward, cotangent, require_axis, require_floats
+from manual.module import Module
+
+
+def below_largest(x: Array, dim: int) -> tuple[Array, Array]:
+    """Return k, the place of the largest entry along `dim`, and xⱼ − xₖ."""
+    largest = x.argmax(axis=dim, keepdims=True)
+    return largest, x - np.take_along_axis(x, largest, dim)
+
+
+def exp_others(below: Array, largest: Array, dim: int, out: Array | None = None) -> tuple[Array, Array]:
+    """Return eⱼ = exp(xⱼ − xₖ), with 0 in the place of eₖ = 1, and s = Σⱼ≠ₖ eⱼ."""
+    e = np.exp(below, out=out)
+    np.put_along_axis(e, largest, 0, dim)
+    return e, e.sum(axis=dim, keepdims=True)
+
+
+def softmax(x: Array, /, *, dim: int = -1) -> tuple[Array, Backward]:
+    """Turn scores into probabilities.
+
+    Forward:   pᵢ = exp(xᵢ) / Σⱼ exp(xⱼ)
+    Backward:  grad_xᵢ = pᵢ (gᵢ − Σⱼ pⱼ gⱼ)      (g = grad_p)
+    Shapes:    x, p (...); the sums run along `dim`
+    Source:    Bridle 1990, Probabilistic Interpretation of Feedforward Classification Network Outputs
+    """
+    require_floats("softmax", x=x)
+    require_axis("softmax", x, dim)
+    if x.size == 0 or x.ndim == 0:
+        output = np.ones_like(x)
+    else:
+        largest, below = below_largest(x, dim)
+        output, others = exp_others(below, largest, dim, out=below)
+        np.put_along_axis(output, largest, 1, dim)
+        others += 1
+        output /= others
+
+    def backward(grad_output):
+        grad_output = cotangent("softmax", grad_output, output.shape, output.dtype)
+        if output.ndim == 0:
+            return (np.zeros_like(output),)
+        # Where one entry takes nearly everything, g − Σ p g is small beside g, and its rounding error as large as itself. The
+        # mean of the difference, zero in exact arithmetic, is that error: it is taken off.
+        grad = grad_output - (output * grad_output).sum(axis=dim, keepdims=True)
+        grad -= (output * grad).sum(axis=dim, keepdims=True)
+        grad *= output
+        return (grad,)
+
+    return output, backward
+
+
+class Softmax(Module):
+    """`softmax` as a module; `dim` must be given."""
+
+    def __init__(self, dim: int) -> None:
+        self.dim = dim
+
+    def forward(self, input: Array) -> tuple[Array, Backward]:
+        """Apply `softmax` along `dim`."""
+        return self.call(softmax, (input,), dim=self.dim)
+
+    def extra_repr(self) -> str:
+        """The axis."""
+        return f"dim={self.dim}"
+
+
+def log_softmax(x: Array, /, *, dim: int = -1) -> tuple[Array, Backward]:
+    """The logarithm of `softmax`, exact where the probability itself is nearly 0 or 1.
+
+    Forward:   yᵢ = xᵢ − log Σⱼ exp(xⱼ) = (xᵢ − xₖ) − log(1 + s)
+    Backward:  grad_xᵢ = gᵢ − pᵢ Σⱼ gⱼ;  for the largest, grad_xₖ = (1 − pₖ) gₖ − pₖ Σⱼ≠ₖ gⱼ      (g = grad_y)
+    Shapes:    x, y (...); the sums run along `dim`
+    """
+    require_floats("log_softmax", x=x)
+    require_axis("log_softmax", x, dim)
+    if x.size == 0 or x.ndim == 0:
+        output = np.zeros_like(x)
+    else:
+        largest, output = below_largest(x, dim)
+        e, others = exp_others(output, largest, dim)
+        output -= np.log1p(others)
+
+    def backward(grad_output):
+        grad_output = cotangent("log_softmax", grad_output, output.shape, output.dtype)
+        if output.size == 0 or output.ndim == 0:
+            return (np.zeros_like(output),)
+        grad = grad_output.copy()
+        grad_largest = np.take_along_axis(grad, largest, dim)
+        np.put_along_axis(grad, largest, 0, dim)
+        grad_others = grad.sum(axis=dim, keepdims=True)
+        p_largest = 1 / (1 + others)
+        grad -= e * (p_largest * (grad_others + grad_largest))
+        np.put_along_axis(grad, largest, p_largest * (others * grad_largest - grad_others), dim)
+        return (grad,)
+
+    return output, backward
+
+
+class LogSoftmax(Module):
+    """`log_softmax` as a module; `dim` must be given."""
+
+    def __init__(self, dim: int) -> None:
+        self.dim = dim
+
+    def forward(self, input: Array) -> tuple[Array, Backward]:
+        """Apply `log_softmax` along `dim`."""
+        return self.call(log_softmax, (input,), dim=self.dim)
+
+    def extra_repr(self) -> str:
+        """The axis."""
+        return f"dim={self.dim}"

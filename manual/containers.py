@@ -1,0 +1,185 @@
+"""Modules that hold modules."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Self, overload
+
+from manual.contract import Backward
+from manual.module import Module
+
+
+class ModuleList(Module):
+    """A list of modules, registered under their positions. It has no forward of its own."""
+
+    def __init__(self, modules: Iterable[Module] = ()) -> None:
+        self._modules: list[Module] = []
+        self.extend(modules)
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """The modules, named by their positions."""
+        return ((str(position), module) for position, module in enumerate(self._modules))
+
+    def append(self, module: Module) -> None:
+        """Add a module at the end."""
+        self.insert(len(self), module)
+
+    def extend(self, modules: Iterable[Module]) -> None:
+        """Add modules at the end; all of them, or none where one is not a module."""
+        added = [_require_module(self, module) for module in modules]
+        self._modules.extend(added)
+
+    def insert(self, index: int, module: Module) -> None:
+        """Insert a module before position `index`."""
+        self._modules.insert(index, _require_module(self, module))
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+    def __iter__(self) -> Iterator[Module]:
+        return iter(self._modules)
+
+    @overload
+    def __getitem__(self, index: int) -> Module: ...
+    @overload
+    def __getitem__(self, index: slice) -> "ModuleList": ...
+    def __getitem__(self, index: int | slice) -> Module:
+        if isinstance(index, slice):
+            part = type(self)()
+            part.extend(self._modules[index])
+            return part
+        return self._modules[index]
+
+    def __setitem__(self, index: int, module: Module) -> None:
+        self._modules[index] = _require_module(self, module)
+
+    def __delitem__(self, index: int | slice) -> None:
+        del self._modules[index]
+
+
+class Sequential(Module):
+    """Modules one after another: each takes the output of the one before.
+
+    Forward:   y = fₙ(… f₂(f₁(x)))
+    Backward:  the chain rule, last module first: grad_x = J₁ᵀ J₂ᵀ … Jₙᵀ grad_y
+
+    The modules are named by their positions, or by the keys of one dict given in their place.
+    """
+
+    def __init__(self, *modules: Module | Mapping[str, Module]) -> None:
+        named = modules[0] if len(modules) == 1 and isinstance(modules[0], Mapping) else None
+        self._modules: dict[str, Module] = {}
+        for name, module in named.items() if named is not None else enumerate(modules):
+            self._modules[_require_name(self, str(name))] = _require_module(self, module)
+
+    def forward(self, input: Any) -> tuple[Any, Backward]:
+        """Run the modules in order."""
+        modules = list(self)
+        backwards = []
+        for module in modules:
+            input, module_backward = module(input)
+            backwards.append(module_backward)
+
+        def backward(grad_output, needs=None):
+            wanted = needs is None or needs[0]
+            # Below the first module that learns, nobody needs a gradient.
+            stop = 0 if wanted else next((i for i, module in enumerate(modules) if module.learns()), len(modules))
+            for i in range(len(modules) - 1, stop, -1):
+                (grad_output,) = backwards[i](grad_output)
+            if stop < len(modules):
+                (grad_output,) = backwards[stop](grad_output, needs)
+            return (grad_output if wanted else None,)
+
+        return input, backward
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """The modules, each with its name."""
+        return iter(self._modules.items())
+
+    def append(self, module: Module) -> Self:
+        """Add a module at the end, named by its position."""
+        self._modules[str(len(self))] = _require_module(self, module)
+        return self
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+    def __iter__(self) -> Iterator[Module]:
+        return iter(self._modules.values())
+
+    @overload
+    def __getitem__(self, index: int) -> Module: ...
+    @overload
+    def __getitem__(self, index: slice) -> "Sequential": ...
+    def __getitem__(self, index: int | slice) -> Module:
+        if isinstance(index, slice):
+            return Sequential(dict(list(self._modules.items())[index]))
+        return list(self)[index]
+
+
+class ModuleDict(Module):
+    """A dictionary of modules, registered under their keys. It has no forward of its own."""
+
+    def __init__(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]] = ()) -> None:
+        self._modules: dict[str, Module] = {}
+        self.update(modules)
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """The modules, named by their keys."""
+        return iter(self._modules.items())
+
+    def update(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]]) -> None:
+        """Set several modules; all of them, or none where one is not a module."""
+        added = dict(modules)
+        for name, module in added.items():
+            _require_name(self, name)
+            _require_module(self, module)
+        self._modules.update(added)
+
+    def keys(self) -> Iterable[str]:
+        """The keys."""
+        return self._modules.keys()
+
+    def values(self) -> Iterable[Module]:
+        """The modules."""
+        return self._modules.values()
+
+    def items(self) -> Iterable[tuple[str, Module]]:
+        """The keys and modules."""
+        return self._modules.items()
+
+    def pop(self, key: str) -> Module:
+        """Remove a module and return it."""
+        return self._modules.pop(key)
+
+    def clear(self) -> None:
+        """Remove all modules."""
+        self._modules.clear()
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._modules)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._modules
+
+    def __getitem__(self, key: str) -> Module:
+        return self._modules[key]
+
+    def __setitem__(self, key: str, module: Module) -> None:
+        self.update({key: module})
+
+    def __delitem__(self, key: str) -> None:
+        del self._modules[key]
+
+
+def _require_module(container: Module, module: Any) -> Module:
+    if not isinstance(module, Module):
+        raise TypeError(f"{type(container).__name__}: expected a Module, got {type(module).__name__}")
+    return module
+
+
+def _require_name(container: Module, name: Any) -> str:
+    if not isinstance(name, str) or not name or "." in name:
+        raise ValueError(f"{type(container).__name__}: a name must be a non-empty string without dots, got {name!r}")
+    return name

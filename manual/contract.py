@@ -1,0 +1,84 @@
+"""What every operation takes and gives back.
+
+An operation is a function `output, backward = op(*arrays, **constants)`. Its `backward(grad_output, needs=None)` carries the
+gradient of the output back to the arrays: it returns a tuple with one gradient for each of them, `None` where there is none to
+have or where `needs` says that nobody wants it.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Gradients = tuple[Any, ...]
+Backward = Callable[..., Gradients]
+
+
+def require_floats(op: str, **arrays: Any) -> None:
+    """Refuse what is not a floating-point array, and floating-point arrays of different dtypes. `None` passes."""
+    first = dtype = None
+    for name, array in arrays.items():
+        if array is None or (dtype is not None and getattr(array, "dtype", None) is dtype):
+            continue
+        if not isinstance(array, (np.ndarray, np.floating)):
+            raise TypeError(f"{op}: {name} must be a NumPy array, got {type(array).__name__}")
+        if array.dtype.kind != "f":
+            raise TypeError(f"{op}: {name} must hold floating-point numbers, got {array.dtype}")
+        if dtype is None:
+            first, dtype = name, array.dtype
+        elif array.dtype != dtype:
+            raise TypeError(f"{op}: {name} must have the dtype of {first}, {dtype}, got {array.dtype}")
+
+
+def require_indices(op: str, name: str, array: Any) -> None:
+    """Refuse what is not an array of integers."""
+    if not isinstance(array, (np.ndarray, np.integer)):
+        raise TypeError(f"{op}: {name} must be a NumPy array, got {type(array).__name__}")
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"{op}: {name} must hold integer indices, got {array.dtype}")
+
+
+def require_shape(op: str, name: str, array: Array, expected: tuple[int, ...]) -> None:
+    """Refuse an array of any other shape."""
+    if array.shape != expected:
+        raise ValueError(f"{op}: {name} must have shape {expected}, got {array.shape}")
+
+
+def require_axis(op: str, x: Array, dim: int) -> None:
+    """Refuse a dimension that the array does not have; as in torch, a 0-d array counts as having one."""
+    ndim = max(x.ndim, 1)
+    if not -ndim <= dim < ndim:
+        raise ValueError(f"{op}: dim must lie in [{-ndim}, {ndim - 1}] for an input of shape {x.shape}, got {dim}")
+
+
+def cotangent(op: str, grad_output: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
+    """The gradient of an output of this shape and dtype; a plain number will do where the output is a scalar."""
+    if isinstance(grad_output, (int, float)) and shape == ():
+        return dtype.type(grad_output)
+    if not isinstance(grad_output, (np.ndarray, np.generic)):
+        raise TypeError(f"{op}: grad_output must be a NumPy array of shape {shape}, got {type(grad_output).__name__}")
+    if grad_output.shape != shape:
+        raise ValueError(f"{op}: grad_output must have the shape of the output, {shape}, got {grad_output.shape}")
+    if grad_output.dtype is not dtype and grad_output.dtype != dtype:
+        raise TypeError(f"{op}: grad_output must have the dtype of the output, {dtype}, got {grad_output.dtype}")
+    return grad_output
+
+
+def broadcast_shape(op: str, **arrays: Array) -> tuple[int, ...]:
+    """The shape to which all arrays broadcast."""
+    try:
+        return np.broadcast_shapes(*(array.shape for array in arrays.values()))
+    except ValueError:
+        shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
+        raise ValueError(f"{op}: expected shapes that broadcast together, got {shapes}") from None
+
+
+def sum_to_shape(grad: Array, shape: tuple[int, ...]) -> Array:
+    """Undo a broadcast: sum `grad` over every axis along which an array of `shape` was repeated."""
+    if grad.shape == shape:
+        return grad
+    added = grad.ndim - len(shape)
+    repeated = tuple(axis + added for axis, size in enumerate(shape) if size == 1 and grad.shape[axis + added] != 1)
+    return np.asarray(np.add.reduce(grad, axis=(*range(added), *repeated))).reshape(shape)

@@ -1,0 +1,22 @@
+"""torch's default initial values, drawn from a NumPy Generator."""
+
+import math
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from manual.contract import Array
+
+
+def uniform_fan_in(
+    shape: tuple[int, ...], fan_in: int, dtype: DTypeLike = np.float64, generator: np.random.Generator | None = None
+) -> Array:
+    """Draw from U(−1/√fan_in, 1/√fan_in), torch's default for the weight and bias of linear and convolutional layers.
+
+    torch gets there by kaiming_uniform with a = √5: the bound is √(6 / ((1 + a²) fan_in)) = 1/√fan_in.
+    A `generator` makes the draw repeatable; without one it comes from fresh entropy.
+    Source: He, Zhang, Ren & Sun 2015, Delving Deep into Rectifiers; LeCun et al. 1998, Efficient BackProp
+    """
+    bound = 1 / math.sqrt(fan_in) if fan_in > 0 else 0.0
+    generator = np.random.default_rng() if generator is None else generator
+    return generator.uniform(-bound, bound, shape).astype(dtype, copy=False)

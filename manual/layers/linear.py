@@ -1,0 +1,177 @@
+"""Linear maps: y = W x + b, its two-sided sibling x₁ᵀ A x₂, and the identity."""
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from manual.contract import Array, Backward, cotangent, require_floats, require_shape, sum_to_shape
+from manual.initialization import uniform_fan_in
+from manual.module import Module, Parameter
+
+
+def linear(x: Array, weight: Array, bias: Array | None = None, /) -> tuple[Array, Backward]:
+    """Map the last axis linearly.
+
+    Forward:   y = x Wᵀ + b,  each yᵢ = Σⱼ Wᵢⱼ xⱼ + bᵢ
+    Backward:  grad_x = grad_y W,  grad_weight = grad_yᵀ x,  grad_bias = Σ grad_y      (Σ over samples)
+    Shapes:    x (..., in), weight W (out, in), bias (out) or any shape that broadcasts to
+               y (..., out); a weight (in) gives y (...)
+    Source:    Rumelhart, Hinton & Williams 1986, Learning representations by back-propagating errors
+    """
+    require_floats("linear", x=x, weight=weight, bias=bias)
+    if weight.ndim not in (1, 2) or x.ndim == 0 or x.shape[-1] != weight.shape[-1]:
+        raise ValueError(
+            "linear: expected x (..., in_features) and weight (out_features, in_features) or (in_features), "
+            f"got {x.shape} and {weight.shape}"
+        )
+    if weight.ndim == 1:
+        return _linear_to_scalars(x, weight, bias)
+    rows = x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+    output = rows.dot(weight.T)
+    if x.ndim != 2:
+        output = output.reshape(*x.shape[:-1], len(weight))
+    shape, dtype = output.shape, output.dtype
+    if bias is not None:
+        try:
+            output += bias
+        except ValueError:
+            raise ValueError(f"linear: bias must broadcast to the output, {shape}, got {bias.shape}") from None
+
+    def backward(grad_output, needs=None):
+        need_x, need_weight, need_bias = needs or (True, True, True)
+        grad_output = cotangent("linear", grad_output, shape, dtype)
+        grad_rows = grad_output if x.ndim == 2 else grad_output.reshape(len(rows), len(weight))
+        grad_x = grad_rows.dot(weight) if need_x else None
+        if need_x and x.ndim != 2:
+            grad_x = grad_x.reshape(x.shape)
+        grad_weight = grad_rows.T.dot(rows) if need_weight else None
+        grad_bias = sum_to_shape(grad_output, bias.shape) if need_bias and bias is not None else None
+        return grad_x, grad_weight, grad_bias
+
+    return output, backward
+
+
+def _linear_to_scalars(x: Array, weight: Array, bias: Array | None) -> tuple[Array, Backward]:
+    output, linear_backward = linear(x, weight[None], bias)
+
+    def backward(grad_output, needs=None):
+        grad_output = cotangent("linear", grad_output, output.shape[:-1], output.dtype)
+        grad_x, grad_weight, grad_bias = linear_backward(np.expand_dims(grad_output, -1), needs)
+        return grad_x, None if grad_weight is None else grad_weight[0], grad_bias
+
+    return output[..., 0], backward
+
+
+class Linear(Module):
+    """`linear` with its weight and bias, which start from U(−1/√in_features, 1/√in_features)."""
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        *,
+        dtype: DTypeLike = np.float64,
+        generator: np.random.Generator | None = None,
+    ) -> None:
+        self.in_features, self.out_features = in_features, out_features
+        self.weight = Parameter(uniform_fan_in((out_features, in_features), in_features, dtype, generator))
+        self.bias = Parameter(uniform_fan_in((out_features,), in_features, dtype, generator)) if bias else None
+
+    def forward(self, input: Array) -> tuple[Array, Backward]:
+        """Map `input` (..., in_features) to (..., out_features)."""
+        return self.call(linear, (input,), (self.weight, self.bias))
+
+    def extra_repr(self) -> str:
+        """The sizes."""
+        return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
+
+
+def bilinear(x1: Array, x2: Array, weight: Array, bias: Array | None = None, /) -> tuple[Array, Backward]:
+    """Pair two inputs by a bilinear form for each output.
+
+    Forward:   yₖ = x₁ᵀ Aₖ x₂ + bₖ = Σᵢⱼ x₁ᵢ Aₖᵢⱼ x₂ⱼ + bₖ
+    Backward:  grad_x1ᵢ = Σₖⱼ gₖ Aₖᵢⱼ x₂ⱼ,  grad_x2ⱼ = Σₖᵢ gₖ x₁ᵢ Aₖᵢⱼ,  grad_weightₖᵢⱼ = Σ gₖ x₁ᵢ x₂ⱼ,
+               grad_bias = Σ g      (g = grad_y; Σ over samples)
+    Shapes:    x1 (..., in1), x2 (..., in2), weight A (out, in1, in2), bias (out), y (..., out)
+    """
+    require_floats("bilinear", x1=x1, x2=x2, weight=weight, bias=bias)
+    if x1.ndim == 0 or x2.ndim == 0 or weight.shape[1:] != (x1.shape[-1], x2.shape[-1]) or x1.shape[:-1] != x2.shape[:-1]:
+        raise ValueError(
+            "bilinear: expected x1 (..., in1), x2 (..., in2) and weight (out, in1, in2), "
+            f"got {x1.shape}, {x2.shape} and {weight.shape}"
+        )
+    out, in1, in2 = weight.shape
+    if bias is not None:
+        require_shape("bilinear", "bias", bias, (out,))
+    samples = math.prod(x1.shape[:-1])
+    rows1, rows2 = x1.reshape(samples, in1), x2.reshape(samples, in2)
+    # x₁ᵀ A for all outputs in one product: (samples, in1) × (in1, out · in2)
+    half = rows1.dot(weight.transpose(1, 0, 2).reshape(in1, out * in2)).reshape(samples, out, in2)
+    output = np.matmul(half, rows2[:, :, None]).reshape(*x1.shape[:-1], out)
+    if bias is not None:
+        output += bias
+    shape, dtype = output.shape, output.dtype
+
+    def backward(grad_output, needs=None):
+        need_x1, need_x2, need_weight, need_bias = needs or (True, True, True, True)
+        grad_rows = cotangent("bilinear", grad_output, shape, dtype).reshape(samples, out)
+        grad_x1 = grad_x2 = grad_weight = None
+        if need_x1 or need_weight:  # gₖ x₂ⱼ for each sample
+            grad_half = (grad_rows[:, :, None] * rows2[:, None, :]).reshape(samples, out * in2)
+            if need_x1:
+                grad_x1 = grad_half.dot(weight.transpose(0, 2, 1).reshape(out * in2, in1)).reshape(x1.shape)
+            if need_weight:
+                grad_weight = grad_half.T.dot(rows1).reshape(out, in2, in1).transpose(0, 2, 1)
+        if need_x2:
+            grad_x2 = np.matmul(grad_rows[:, None, :], half).reshape(x2.shape)
+        grad_bias = np.add.reduce(grad_rows, axis=0) if bias is not None and need_bias else None
+        return grad_x1, grad_x2, grad_weight, grad_bias
+
+    return output, backward
+
+
+class Bilinear(Module):
+    """`bilinear` with its weight and bias, which start from U(−1/√in1_features, 1/√in1_features)."""
+
+    def __init__(
+        self,
+        in1_features: int,
+        in2_features: int,
+        out_features: int,
+        bias: bool = True,
+        *,
+        dtype: DTypeLike = np.float64,
+        generator: np.random.Generator | None = None,
+    ) -> None:
+        self.in1_features, self.in2_features, self.out_features = in1_features, in2_features, out_features
+        shape = (out_features, in1_features, in2_features)
+        self.weight = Parameter(uniform_fan_in(shape, in1_features, dtype, generator))
+        self.bias = Parameter(uniform_fan_in((out_features,), in1_features, dtype, generator)) if bias else None
+
+    def forward(self, input1: Array, input2: Array) -> tuple[Array, Backward]:
+        """Map `input1` (..., in1_features) and `input2` (..., in2_features) to (..., out_features)."""
+        return self.call(bilinear, (input1, input2), (self.weight, self.bias))
+
+    def extra_repr(self) -> str:
+        """The sizes."""
+        return (
+            f"in1_features={self.in1_features}, in2_features={self.in2_features}, "
+            f"out_features={self.out_features}, bias={self.bias is not None}"
+        )
+
+
+class Identity(Module):
+    """Give back the input. Forward: y = x. Backward: grad_x = grad_y. Any constructor arguments are ignored, as in torch."""
+
+    def __init__(self, *_: Any, **__: Any) -> None: ...
+
+    def forward(self, input: Any) -> tuple[Any, Backward]:
+        """Return `input` itself."""
+
+        def backward(grad_output, needs=None):
+            return (grad_output if needs is None or needs[0] else None,)
+
+        return input, backward

@@ -1,0 +1,91 @@
+"""Stochastic gradient descent."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from manual.contract import Array
+from manual.module import Parameter
+from manual.optimizers.optimizer import Optimizer
+
+BLOCK = 65536  # elements
+
+
+class SGD(Optimizer):
+    """Step against the gradient, with momentum.
+
+    Step:      g ← ∂L/∂w + λ w      (−∂L/∂w + λ w where `maximize`)
+               b ← g at the first step, then μ b + (1 − τ) g
+               w ← w − η d,  d = g without momentum, b with it, g + μ b with Nesterov's
+    Settings:  η `lr`, μ `momentum`, τ `dampening`, λ `weight_decay`, `nesterov`, `maximize`
+    Source:    Robbins & Monro 1951; Polyak 1964; Nesterov 1983; Sutskever, Martens, Dahl & Hinton 2013
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Parameter] | Iterable[dict[str, Any]],
+        lr: float = 1e-3,
+        momentum: float = 0.0,
+        dampening: float = 0.0,
+        weight_decay: float = 0.0,
+        nesterov: bool = False,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        super().__init__(
+            params,
+            lr=lr,
+            momentum=momentum,
+            dampening=dampening,
+            weight_decay=weight_decay,
+            nesterov=nesterov,
+            maximize=maximize,
+        )
+        self.momentum_buffers: dict[Parameter, Array] = {}
+
+    def check(self, group: dict[str, Any]) -> None:
+        """Refuse negative settings, and Nesterov's momentum without momentum or with dampening."""
+        for name in ("lr", "momentum", "weight_decay"):
+            if not group[name] >= 0:
+                raise ValueError(f"SGD: {name} must not be negative, got {group[name]}")
+        if group["nesterov"] and (group["momentum"] == 0 or group["dampening"] != 0):
+            raise ValueError(
+                "SGD: nesterov needs momentum above 0 and dampening 0, "
+                f"got momentum {group['momentum']} and dampening {group['dampening']}"
+            )
+
+    def step(self) -> None:
+        """Update every parameter for which a gradient has come."""
+        for group in self.param_groups:
+            lr = -group["lr"]
+            plain = not (group["momentum"] or group["weight_decay"] or group["maximize"])
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    direction = parameter.grad if plain else self._direction(parameter, group)
+                    add_scaled(parameter.data, direction, lr)
+
+    def _direction(self, parameter: Parameter, group: dict[str, Any]) -> Array:
+        momentum = group["momentum"]
+        grad = -parameter.grad if group["maximize"] else parameter.grad
+        if group["weight_decay"]:
+            grad = grad + group["weight_decay"] * parameter.data
+        if not momentum:
+            return grad
+        buffer = self.momentum_buffers.get(parameter)
+        if buffer is None:
+            buffer = self.momentum_buffers[parameter] = grad.copy()
+        else:
+            buffer *= momentum
+            buffer += (1 - group["dampening"]) * grad
+        return grad + momentum * buffer if group["nesterov"] else buffer
+
+
+def add_scaled(w: Array, direction: Array, scale: float) -> None:
+    """w ← w + scale · direction in place, a large w in blocks of rows that stay in the cache."""
+    if w.size <= BLOCK:
+        w += scale * direction
+        return
+    rows = max(1, BLOCK * len(w) // w.size)
+    for start in range(0, len(w), rows):
+        w[start : start + rows] += scale * direction[start : start + rows]

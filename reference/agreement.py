@@ -1,0 +1,255 @@
+"""Compare one case: the error of its output and of each gradient, against what the arithmetic allows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+
+import manual
+from reference import exact, oracle
+from reference.case import Case, ModuleCase, Operation
+
+LIMIT = 30.0  # LAPACK's threshold for the ratio r; a perfect implementation has about 1
+BESIDE_TORCH = 4.0  # an operation's worst r may not exceed torch's worst, but below this there is nothing to win
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One output or gradient: the largest error relative to the largest true value, and the ratios r of both sides."""
+
+    name: str
+    error: float
+    ratio: float
+    torch_ratio: float
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """What was measured on one case in one dtype; it holds where there are no complaints."""
+
+    operation: str
+    case: str
+    dtype: str
+    quantities: tuple[Quantity, ...]
+    complaints: tuple[str, ...]
+
+    def worst(self, gradients: bool) -> Quantity:
+        """The quantity with the largest ratio among the gradients, or among the outputs."""
+        chosen = [q for q in self.quantities if q.name.startswith("grad") == gradients]
+        return max(chosen, key=lambda q: q.ratio, default=Quantity("none", 0.0, 0.0, 0.0))
+
+
+def ratio(got: Any, truth: Any, scale: Any) -> float:
+    """r = max |got − truth| / (u · scale), u the unit roundoff of the dtype of `got`.
+
+    A scale below the smallest normal number counts as that, for there the spacing of numbers no longer shrinks. Where the truth is
+    infinite or NaN, the same is expected.
+    """
+    if got.size == 0:
+        return 0.0
+    info = np.finfo(got.dtype)
+    smallest, u = exact.mp.mpf(float(info.smallest_normal)), exact.mp.mpf(float(info.eps)) / 2
+    worst = 0.0
+    for value, true, size in zip(got.flat, np.asarray(truth).flat, np.asarray(scale).flat, strict=True):
+        value = float(value)
+        if not (math.isfinite(value) and exact.mp.isfinite(true)):
+            same = value == true or (math.isnan(value) and exact.mp.isnan(true))
+            worst = max(worst, 0.0 if same else math.inf)
+        else:
+            worst = max(worst, float(abs(value - true) / (u * max(size, smallest))))
+    return worst
+
+
+def error(got: Any, truth: Any) -> float:
+    """max |got − truth| / max |truth| over what is finite in the truth."""
+    pairs = [(float(value), true) for value, true in zip(got.flat, np.asarray(truth).flat, strict=True) if exact.mp.isfinite(true)]
+    largest = max((abs(true) for _, true in pairs), default=0)
+    return float(max(abs(value - true) for value, true in pairs) / largest) if largest else 0.0
+
+
+def grad_output_for(operation: Operation, case: Case, dtype: Any) -> Any:
+    """Random numbers in the shape of the output."""
+    output = oracle.forward(operation.torch, case.build(operation.name, dtype), case.constants)
+    generator = np.random.default_rng(len(case.label))
+    return generator.standard_normal(output.shape).astype(output.dtype)
+
+
+def differentiable(case: Case, arrays: tuple[Any, ...]) -> tuple[bool, ...]:
+    """Of each positional array, whether there is a gradient to be had."""
+    floats = (array is not None and array.dtype.kind == "f" for array in arrays)
+    return tuple(is_float and position not in case.no_grad for position, is_float in enumerate(floats))
+
+
+@lru_cache(maxsize=None)
+def _reference(name: str, label: str, dtype: str) -> tuple[Any, ...]:
+    from reference.cases import OPERATIONS
+
+    operation = OPERATIONS[name]
+    case = next(case for case in operation.cases if case.label == label)
+    arrays = case.build(name, dtype)
+    wanted = differentiable(case, arrays)
+    grad_output = grad_output_for(operation, case, dtype)
+    theirs = oracle.run(operation.torch, arrays, case.constants, grad_output, wanted)
+    if case.judge == "definition":
+        truth = exact.evaluate(operation.definition, arrays, case.constants, grad_output, wanted, operation.pointwise)
+    else:
+        truth = _torch_is_right(*theirs)
+    return grad_output, theirs, truth
+
+
+def reference(operation: Operation, case: Case, dtype: Any) -> tuple[Any, tuple[Any, tuple[Any, ...]], exact.Truth]:
+    """A random cotangent, torch's output and gradients, and the truth; computed once for a case and dtype."""
+    grad_output, theirs, truth = _reference(operation.name, case.label, str(np.dtype(dtype)))
+    return grad_output, theirs, truth
+
+
+def _torch_is_right(output: Any, grads: tuple[Any, ...]) -> exact.Truth:
+    values = [None if array is None else exact.exactly(array) for array in (output, *grads)]
+    scales = [None if array is None else abs(array) for array in values]
+    return exact.Truth(values[0], scales[0], tuple(values[1:]), tuple(scales[1:]))
+
+
+def measure(
+    operation: Operation, case: Case, dtype: Any, function: Callable[..., Any] | None = None, arrays: Any = None
+) -> Agreement:
+    """Run a case on `manual` and on torch, and hold both against the truth.
+
+    `function` stands in for the operation (one broken on purpose, say), and `arrays` for the case's own (the same numbers in another
+    memory layout).
+    """
+    grad_output, (torch_output, torch_grads), truth = reference(operation, case, dtype)
+    arrays = case.build(operation.name, dtype) if arrays is None else arrays
+    record = Record(operation.name, case, dtype)
+    try:
+        output, backward = (function or operation.manual)(*arrays, **case.constants)
+        grads = backward(grad_output)
+    except Exception as exception:
+        record.complain(f"raised {exception!r}")
+        return record.agreement()
+    record.compare("output", output, torch_output, truth.output, truth.output_scale)
+    if not isinstance(grads, tuple) or len(grads) < len(arrays):
+        record.complain(f"backward must return a tuple of {len(arrays)} gradients")
+        return record.agreement()
+    wanted = differentiable(case, arrays)
+    for position, grad in enumerate(grads):
+        name = f"grad_{position}"
+        if position >= len(wanted) or not wanted[position]:
+            if grad is not None:
+                record.complain(f"{name} must be None")
+            continue
+        true = truth.grads[position]
+        record.compare(name, grad, torch_grads[position], true, truth.grad_scales[position])
+        is_zero = all(value == 0 for value in true.flat)
+        if true.size and is_zero != (position in case.zero):
+            record.complain(f"{name} is {'zero, which proves nothing' if is_zero else 'not zero, as the case says'}")
+    return record.agreement()
+
+
+class Record:
+    """Collects what is measured on one case."""
+
+    def __init__(self, name: str, case: Case, dtype: Any) -> None:
+        self.name, self.case, self.dtype = name, case, np.dtype(dtype)
+        self.quantities: list[Quantity] = []
+        self.complaints: list[str] = []
+
+    def complain(self, complaint: str) -> None:
+        """Note what is wrong."""
+        self.complaints.append(complaint)
+
+    def compare(self, name: str, ours: Any, theirs: Any, truth: Any, scale: Any) -> None:
+        """Hold an array of ours and torch's against the truth."""
+        if not isinstance(ours, (np.ndarray, np.floating)):
+            return self.complain(f"{name} must be an array, got {type(ours).__name__}")
+        if ours.dtype != self.dtype or ours.shape != truth.shape:
+            expected = f"{self.dtype} of shape {truth.shape}"
+            return self.complain(f"{name} must be {expected}, got {ours.dtype} of shape {ours.shape}")
+        mine, torchs = ratio(ours, truth, scale), ratio(theirs, truth, scale)
+        self.quantities.append(Quantity(name, error(ours, truth), mine, torchs))
+        if not mine <= LIMIT:
+            self.complain(f"{name}: r = {mine:.3g}, allowed {LIMIT:.3g}")
+        if torchs > LIMIT and not self.case.torch_loses:
+            self.complain(f"{name}: torch is off by r = {torchs:.3g}, and the case does not say why")
+
+    def agreement(self) -> Agreement:
+        """What was collected."""
+        return Agreement(self.name, self.case.label, str(self.dtype), tuple(self.quantities), tuple(self.complaints))
+
+
+def measure_module(case: ModuleCase, dtype: Any) -> Agreement:
+    """Carry the state of a module across, and compare output, gradients of the inputs and of every parameter.
+
+    The judge is torch in float64, on the same numbers; the scale is the largest |J|ᵀ|g| of an array, from torch's Jacobian. (The
+    operations within have their own cases, judged element by element; here it is the wiring that is under test.)
+    """
+    ours = case.module.construct(manual, lambda a: a.astype(dtype) if isinstance(a, np.ndarray) else a)
+    for parameter in ours.parameters():
+        parameter.data = parameter.data.astype(dtype)
+    inputs = case.inputs.build(case.name, dtype)
+    record = Record(case.name, case.inputs, dtype)
+    theirs, judge = (_in_torch(case, ours, inputs, kind) for kind in (np.dtype(dtype), np.dtype(np.float64)))
+    grad_output = np.random.default_rng(0).standard_normal(theirs.output.shape).astype(dtype)
+    try:
+        output, backward = ours(*inputs)
+        grads = backward(grad_output)
+    except Exception as exception:
+        record.complain(f"raised {exception!r}")
+        return record.agreement()
+    true_grads, their_grads = judge.gradients(grad_output), theirs.gradients(grad_output)
+    scales = judge.scales(grad_output)
+    truth = judge.output.detach().numpy()
+    record.compare("output", output, theirs.output.detach().numpy(), truth, judge.output_scale())
+    found = {f"grad_{name}": parameter.grad for name, parameter in ours.named_parameters()}
+    found |= {f"grad_{position}": grads[position] for position in range(len(inputs))}
+    for name, grad in found.items():
+        if name not in true_grads:
+            if grad is not None:
+                record.complain(f"{name} must be None")
+            continue
+        record.compare(name, grad, their_grads[name], true_grads[name], scales[name])
+    return record.agreement()
+
+
+class _in_torch:
+    """The torch module with the state of ours, run on the same inputs in a dtype."""
+
+    def __init__(self, case: ModuleCase, ours: manual.Module, inputs: tuple[Any, ...], dtype: Any) -> None:
+        kind = getattr(torch, str(dtype))
+        module = case.module.construct(
+            torch.nn, lambda a: torch.tensor(a, dtype=kind) if isinstance(a, np.ndarray) else a
+        ).to(kind)
+        module.load_state_dict({name: torch.tensor(value) for name, value in ours.state_dict().items()})
+        floats = [array.dtype.kind == "f" for array in inputs]
+        tensors = [
+            torch.tensor(array.astype(dtype) if is_float else array, requires_grad=is_float)
+            for array, is_float in zip(inputs, floats, strict=True)
+        ]
+        self.output = module(*tensors)
+        self.leaves = {f"grad_{name}": parameter for name, parameter in module.named_parameters()}
+        self.leaves |= {f"grad_{i}": tensor for i, tensor in enumerate(tensors) if tensor.requires_grad}
+
+    def gradients(self, grad_output: Any) -> dict[str, Any]:
+        """The gradient of every parameter and floating-point input."""
+        cotangent = torch.tensor(grad_output, dtype=self.output.dtype)
+        grads = torch.autograd.grad(self.output, list(self.leaves.values()), cotangent, retain_graph=True)
+        return {name: grad.numpy() for name, grad in zip(self.leaves, grads, strict=True)}
+
+    def scales(self, grad_output: Any) -> dict[str, Any]:
+        """|J|ᵀ|g| for each of them."""
+        scales = oracle.condition(self.output, grad_output, list(self.leaves.values()))
+        return {name: np.full_like(scale, scale.max(initial=0)) for name, scale in zip(self.leaves, scales, strict=True)}
+
+    def output_scale(self) -> Any:
+        """The largest |y| + |J||x|, x all leaves."""
+        leaves = list(self.leaves.values())
+        scale = np.zeros(tuple(self.output.shape))
+        for index in np.ndindex(scale.shape):
+            grads = torch.autograd.grad(self.output[index], leaves, retain_graph=True)
+            scale[index] = sum(float((grad * leaf).detach().abs().sum()) for grad, leaf in zip(grads, leaves, strict=True))
+        return np.full_like(scale, (scale + self.output.abs().detach().numpy()).max(initial=0))
