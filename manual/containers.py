@@ -10,9 +10,9 @@ from manual.module import Module
 class ModuleList(Module):
     """A list of modules, registered under their positions. It has no forward of its own."""
 
-    def __init__(self, modules: Iterable[Module] = ()) -> None:
+    def __init__(self, modules: Iterable[Module] | None = None) -> None:
         self._modules: list[Module] = []
-        self.extend(modules)
+        self.extend(modules or ())
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """The modules, named by their positions."""
@@ -72,7 +72,7 @@ class Sequential(Module):
 
     def forward(self, input: Any) -> tuple[Any, Backward]:
         """Run the modules in order."""
-        modules = list(self)
+        modules = list(self._modules.values())
         backwards = []
         for module in modules:
             input, module_backward = module(input)
@@ -118,9 +118,9 @@ class Sequential(Module):
 class ModuleDict(Module):
     """A dictionary of modules, registered under their keys. It has no forward of its own."""
 
-    def __init__(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]] = ()) -> None:
+    def __init__(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]] | None = None) -> None:
         self._modules: dict[str, Module] = {}
-        self.update(modules)
+        self.update(modules or {})
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """The modules, named by their keys."""

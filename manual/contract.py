@@ -6,6 +6,7 @@ have or where `needs` says that nobody wants it.
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -16,20 +17,30 @@ Gradients = tuple[Any, ...]
 Backward = Callable[..., Gradients]
 
 
-def require_floats(op: str, **arrays: Any) -> None:
+def require_floats(op: str, names: str, *arrays: Any) -> None:
     """Refuse what is not a floating-point array, and floating-point arrays of different dtypes. `None` passes."""
-    first = dtype = None
-    for name, array in arrays.items():
+    dtype = None
+    for array in arrays:
         if array is None or (dtype is not None and getattr(array, "dtype", None) is dtype):
+            continue
+        if dtype is not None or not isinstance(array, (np.ndarray, np.floating)) or array.dtype.kind != "f":
+            return _refuse_unlike(op, names.split(), arrays)
+        dtype = array.dtype
+    return None
+
+
+def _refuse_unlike(op: str, names: list[str], arrays: tuple[Any, ...]) -> None:
+    first, dtype = "", None
+    for name, array in zip(names, arrays, strict=True):
+        if array is None:
             continue
         if not isinstance(array, (np.ndarray, np.floating)):
             raise TypeError(f"{op}: {name} must be a NumPy array, got {type(array).__name__}")
         if array.dtype.kind != "f":
             raise TypeError(f"{op}: {name} must hold floating-point numbers, got {array.dtype}")
-        if dtype is None:
-            first, dtype = name, array.dtype
-        elif array.dtype != dtype:
+        if dtype is not None and array.dtype != dtype:
             raise TypeError(f"{op}: {name} must have the dtype of {first}, {dtype}, got {array.dtype}")
+        first, dtype = first or name, array.dtype
 
 
 def require_indices(op: str, name: str, array: Any) -> None:
@@ -55,9 +66,9 @@ def require_axis(op: str, x: Array, dim: int) -> None:
 
 def cotangent(op: str, grad_output: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
     """The gradient of an output of this shape and dtype; a plain number will do where the output is a scalar."""
-    if isinstance(grad_output, (int, float)) and shape == ():
-        return dtype.type(grad_output)
     if not isinstance(grad_output, (np.ndarray, np.generic)):
+        if isinstance(grad_output, (int, float)) and shape == ():
+            return dtype.type(grad_output)
         raise TypeError(f"{op}: grad_output must be a NumPy array of shape {shape}, got {type(grad_output).__name__}")
     if grad_output.shape != shape:
         raise ValueError(f"{op}: grad_output must have the shape of the output, {shape}, got {grad_output.shape}")
@@ -82,3 +93,13 @@ def sum_to_shape(grad: Array, shape: tuple[int, ...]) -> Array:
     added = grad.ndim - len(shape)
     repeated = tuple(axis + added for axis, size in enumerate(shape) if size == 1 and grad.shape[axis + added] != 1)
     return np.asarray(np.add.reduce(grad, axis=(*range(added), *repeated))).reshape(shape)
+
+
+def sum_rows(matrix: Array) -> Array:
+    """Σ over the rows of a matrix: as a product with ones, which BLAS does faster than `sum(axis=0)`."""
+    return _ones(len(matrix), matrix.dtype).dot(matrix)
+
+
+@lru_cache(maxsize=32)
+def _ones(count: int, dtype: np.dtype[Any]) -> Array:
+    return np.ones(count, dtype)

@@ -1,7 +1,7 @@
 """A module is an operation that owns its parameters."""
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -21,13 +21,16 @@ class Parameter:
         self.grad: Array | None = None
         self.requires_grad = requires_grad
 
-    def accumulate(self, grad: Array) -> None:
-        """Add `grad` to what has come so far. Never in place: the first gradient may be an array that others hold too."""
-        with _accumulating:
-            self.grad = grad if self.grad is None else self.grad + grad
-
     def __repr__(self) -> str:
         return f"Parameter({self.data!r})"
+
+
+def add_gradients(owned: tuple[Any, ...], grads: tuple[Array | None, ...]) -> None:
+    """Add to each parameter's `grad` the gradient that has come. Never in place: others may hold the first one too."""
+    with _accumulating:
+        for parameter, grad in zip(owned, grads, strict=True):
+            if grad is not None and type(parameter) is Parameter:
+                parameter.grad = grad if parameter.grad is None else parameter.grad + grad
 
 
 class Module:
@@ -37,6 +40,7 @@ class Module:
     child, and `register_buffer` names an array that belongs to the state but is not learnt.
     """
 
+    __call__: Callable[..., tuple[Any, Backward]]  # calling a module is its forward, see __init_subclass__
     training = True
     _buffer_names: tuple[str, ...] = ()
 
@@ -51,27 +55,23 @@ class Module:
     @staticmethod
     def call(op: Any, inputs: tuple[Any, ...], owned: tuple[Any, ...] = (), **constants: Any) -> tuple[Any, Backward]:
         """Run `op` on the inputs and on what the module owns: parameters, buffers, or `None` where it has none."""
-        if not owned:
-            output, op_backward = op(*inputs, **constants)
-        else:
-            output, op_backward = op(*inputs, *[a.data if type(a) is Parameter else a for a in owned], **constants)
-        given = len(inputs)
+        arrays = [a.data if type(a) is Parameter else a for a in owned] if owned else owned
+        output, op_backward = op(*inputs, *arrays, **constants)
 
         def backward(grad_output, needs=None):
             if needs is None:
-                needs = (True,) * given
-            elif len(needs) != given:
-                raise ValueError(f"{op.__name__}: needs must have one entry for each of {given} inputs, got {needs}")
-            if not owned:
-                if given > 1:
-                    return op_backward(grad_output, needs)
-                return op_backward(grad_output) if needs[0] else (None,)  # an operation of one array takes no `needs`
-            learnt = tuple([type(a) is Parameter and a.requires_grad for a in owned])
-            grads = op_backward(grad_output, needs + learnt)
-            for parameter, wanted, grad in zip(owned, learnt, grads[given:], strict=True):
-                if wanted:
-                    parameter.accumulate(grad)
-            return grads[:given]
+                needs = (True,) * len(inputs)
+            elif len(needs) != len(inputs):
+                raise ValueError(f"{op.__name__}: needs must have one entry for each of {len(inputs)} inputs, got {needs}")
+            if owned:
+                learnt = [type(a) is Parameter and a.requires_grad for a in owned]
+                grads = op_backward(grad_output, (*needs, *learnt))
+                if True in learnt:
+                    add_gradients(owned, grads[len(inputs) :])
+                return grads[: len(inputs)]
+            if len(inputs) > 1:
+                return op_backward(grad_output, needs)
+            return op_backward(grad_output) if needs[0] else (None,)  # an operation of one array takes no `needs`
 
         return output, backward
 

@@ -48,8 +48,8 @@ class Agreement:
 def ratio(got: Any, truth: Any, scale: Any) -> float:
     """r = max |got − truth| / (u · scale), u the unit roundoff of the dtype of `got`.
 
-    A scale below the smallest normal number counts as that, for there the spacing of numbers no longer shrinks. Where the truth is
-    infinite or NaN, the same is expected.
+    A scale below the smallest normal number counts as that, for there the spacing of numbers no longer shrinks; one that is not
+    finite, as |truth|. Where the truth is infinite or NaN, the same is expected.
     """
     if got.size == 0:
         return 0.0
@@ -62,22 +62,25 @@ def ratio(got: Any, truth: Any, scale: Any) -> float:
             same = value == true or (math.isnan(value) and exact.mp.isnan(true))
             worst = max(worst, 0.0 if same else math.inf)
         else:
+            size = size if exact.mp.isfinite(size) else abs(true)
             worst = max(worst, float(abs(value - true) / (u * max(size, smallest))))
     return worst
 
 
 def error(got: Any, truth: Any) -> float:
-    """max |got − truth| / max |truth| over what is finite in the truth."""
+    """max |got − truth| / max |truth| over what is finite in the truth; 0 where that is below all normal numbers."""
     pairs = [(float(value), true) for value, true in zip(got.flat, np.asarray(truth).flat, strict=True) if exact.mp.isfinite(true)]
     largest = max((abs(true) for _, true in pairs), default=0)
-    return float(max(abs(value - true) for value, true in pairs) / largest) if largest else 0.0
+    if largest < np.finfo(np.float64).smallest_normal:
+        return 0.0
+    return float(max(abs(value - true) for value, true in pairs) / largest)
 
 
 def grad_output_for(operation: Operation, case: Case, dtype: Any) -> Any:
     """Random numbers in the shape of the output."""
     output = oracle.forward(operation.torch, case.build(operation.name, dtype), case.constants)
     generator = np.random.default_rng(len(case.label))
-    return generator.standard_normal(output.shape).astype(output.dtype)
+    return np.asarray(generator.standard_normal(output.shape)).astype(output.dtype)
 
 
 def differentiable(case: Case, arrays: tuple[Any, ...]) -> tuple[bool, ...]:
@@ -95,6 +98,7 @@ def _reference(name: str, label: str, dtype: str) -> tuple[Any, ...]:
     arrays = case.build(name, dtype)
     wanted = differentiable(case, arrays)
     grad_output = grad_output_for(operation, case, dtype)
+    grad_output.flags.writeable = False  # it is shared by all who measure this case
     theirs = oracle.run(operation.torch, arrays, case.constants, grad_output, wanted)
     if case.judge == "definition":
         truth = exact.evaluate(operation.definition, arrays, case.constants, grad_output, wanted, operation.pointwise)
@@ -189,8 +193,9 @@ def measure_module(case: ModuleCase, dtype: Any) -> Agreement:
     operations within have their own cases, judged element by element; here it is the wiring that is under test.)
     """
     ours = case.module.construct(manual, lambda a: a.astype(dtype) if isinstance(a, np.ndarray) else a)
-    for parameter in ours.parameters():
-        parameter.data = parameter.data.astype(dtype)
+    generator = np.random.default_rng(len(case.inputs.label))
+    for parameter in ours.parameters():  # the same numbers at every run
+        parameter.data = generator.standard_normal(parameter.data.shape).astype(dtype)
     inputs = case.inputs.build(case.name, dtype)
     record = Record(case.name, case.inputs, dtype)
     theirs, judge = (_in_torch(case, ours, inputs, kind) for kind in (np.dtype(dtype), np.dtype(np.float64)))

@@ -25,6 +25,7 @@ class Case:
     zero         positions whose gradient is zero, and should be; any other zero gradient is an error of the case
     no_grad      positions of floating-point arrays for which torch offers no gradient; `manual` returns None there
     judge        what the truth is: "definition", or "torch" for conventions that no formula gives (NaN of an empty mean, …)
+    smooth       whether differences tell the derivative: False at a kink, or where a step would leave the domain
     torch_loses  why torch's own error is large here, where it is; without that, a torch that is far from the truth fails the case
     """
 
@@ -34,6 +35,7 @@ class Case:
     zero: tuple[int, ...] = ()
     no_grad: tuple[int, ...] = ()
     judge: str = "definition"
+    smooth: bool = True
     torch_loses: str = ""
 
     def build(self, seed: str, dtype: Any) -> tuple[Any, ...]:

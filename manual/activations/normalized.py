@@ -34,7 +34,7 @@ def softmax(x: Array, /, *, dim: int = -1) -> tuple[Array, Backward]:
     Shapes:    x, p (...); the sums run along `dim`
     Source:    Bridle 1990, Probabilistic Interpretation of Feedforward Classification Network Outputs
     """
-    require_floats("softmax", x=x)
+    require_floats("softmax", "x", x)
     require_axis("softmax", x, dim)
     if x.size == 0 or x.ndim == 0:
         output = np.ones_like(x)
@@ -81,7 +81,7 @@ def log_softmax(x: Array, /, *, dim: int = -1) -> tuple[Array, Backward]:
     Backward:  grad_xᵢ = gᵢ − pᵢ Σⱼ gⱼ;  for the largest, grad_xₖ = (1 − pₖ) gₖ − pₖ Σⱼ≠ₖ gⱼ      (g = grad_y)
     Shapes:    x, y (...); the sums run along `dim`
     """
-    require_floats("log_softmax", x=x)
+    require_floats("log_softmax", "x", x)
     require_axis("log_softmax", x, dim)
     if x.size == 0 or x.ndim == 0:
         output = np.zeros_like(x)

@@ -17,7 +17,7 @@ def relu(x: Array, /) -> tuple[Array, Backward]:
     Kinks:     the gradient at 0 is 0
     Source:    Nair & Hinton 2010, Rectified Linear Units Improve Restricted Boltzmann Machines
     """
-    require_floats("relu", x=x)
+    require_floats("relu", "x", x)
     output = np.maximum(x, 0.0, out=...)
 
     def backward(grad_output):

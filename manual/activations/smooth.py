@@ -8,38 +8,48 @@ represented.
 from typing import Any
 
 import numpy as np
+from scipy.special import expit
 
 from manual.contract import Array, Backward, cotangent, require_floats
 from manual.module import Module
+
+FEW = 1024  # up to here a call costs more than its arithmetic, and SciPy's functions, one call each, are the fastest
 
 
 def sigmoid(x: Array, /) -> tuple[Array, Backward]:
     """Squash into (0, 1), the logistic function σ.
 
     Forward:   y = 1 / (1 + exp(−x))
-    Backward:  grad_x = grad_y · σ′(x),  σ′(x) = y (1 − y) = e / (1 + e)²,  e = exp(−|x|)
+    Backward:  grad_x = grad_y · σ′(x),  σ′(x) = σ(x) σ(−x) = e / (1 + e)²,  e = exp(−|x|)
     Shapes:    x, y (...)
     Source:    Verhulst 1845; Rumelhart, Hinton & Williams 1986
     """
-    require_floats("sigmoid", x=x)
-    e = _exp_minus_abs(x)
-    output = np.maximum(e, (x >= 0.0).astype(x.dtype), out=...)  # e ≤ 1: this is 1 for x ≥ 0 and e = exp(x) below
-    output /= e + 1.0
+    require_floats("sigmoid", "x", x)
+    few = x.size <= FEW
+    if few:
+        output = expit(x, out=...)
+    else:
+        e = np.abs(x, out=...)
+        np.negative(e, out=e)
+        np.exp(e, out=e)
+        denominator = e + 1.0
+        output = np.minimum(x, 0.0)
+        np.exp(output, out=output)  # 1 for x ≥ 0, e below: y = 1 / (1 + e), or e / (1 + e), without an overflow
+        output /= denominator
 
     def backward(grad_output):
-        slope = np.add(e, 1.0, out=...)
-        slope *= slope
-        np.divide(e, slope, out=slope)
-        slope *= cotangent("sigmoid", grad_output, slope.shape, slope.dtype)
+        grad_output = cotangent("sigmoid", grad_output, output.shape, output.dtype)
+        if few:
+            slope = np.negative(x, out=...)
+            expit(slope, out=slope)
+            slope *= output
+        else:
+            slope = denominator * denominator
+            np.divide(e, slope, out=slope)
+        slope *= grad_output
         return (slope,)
 
     return output, backward
-
-
-def _exp_minus_abs(x: Array) -> Array:
-    e = np.abs(x, out=...)
-    np.negative(e, out=e)
-    return np.exp(e, out=e)
 
 
 class Sigmoid(Module):
@@ -57,7 +67,7 @@ def tanh(x: Array, /) -> tuple[Array, Backward]:
     Backward:  grad_x = grad_y · sech²x,  sech²x = 1 − y² = 4e / (1 + e)²,  e = exp(−2|x|)
     Shapes:    x, y (...)
     """
-    require_floats("tanh", x=x)
+    require_floats("tanh", "x", x)
     output = np.tanh(x, out=...)
 
     def backward(grad_output):

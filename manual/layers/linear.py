@@ -6,7 +6,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from manual.contract import Array, Backward, cotangent, require_floats, require_shape, sum_to_shape
+from manual.contract import (
+    Array,
+    Backward,
+    broadcast_shape,
+    cotangent,
+    require_floats,
+    require_shape,
+    sum_rows,
+    sum_to_shape,
+)
 from manual.initialization import uniform_fan_in
 from manual.module import Module, Parameter
 
@@ -20,40 +29,45 @@ def linear(x: Array, weight: Array, bias: Array | None = None, /) -> tuple[Array
                y (..., out); a weight (in) gives y (...)
     Source:    Rumelhart, Hinton & Williams 1986, Learning representations by back-propagating errors
     """
-    require_floats("linear", x=x, weight=weight, bias=bias)
-    if weight.ndim not in (1, 2) or x.ndim == 0 or x.shape[-1] != weight.shape[-1]:
+    require_floats("linear", "x weight bias", x, weight, bias)
+    if weight.ndim == 1:
+        return _linear_to_scalars(x, weight, bias)
+    if weight.ndim != 2 or x.ndim == 0 or x.shape[-1] != weight.shape[1]:
         raise ValueError(
             "linear: expected x (..., in_features) and weight (out_features, in_features) or (in_features), "
             f"got {x.shape} and {weight.shape}"
         )
-    if weight.ndim == 1:
-        return _linear_to_scalars(x, weight, bias)
     rows = x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
     output = rows.dot(weight.T)
     if x.ndim != 2:
         output = output.reshape(*x.shape[:-1], len(weight))
     shape, dtype = output.shape, output.dtype
     if bias is not None:
-        try:
-            output += bias
-        except ValueError:
-            raise ValueError(f"linear: bias must broadcast to the output, {shape}, got {bias.shape}") from None
+        if bias.shape != shape[-1:] and broadcast_shape("linear", output=output, bias=bias) != shape:
+            raise ValueError(f"linear: bias must broadcast to the output, {shape}, got {bias.shape}")
+        output += bias
 
     def backward(grad_output, needs=None):
         need_x, need_weight, need_bias = needs or (True, True, True)
         grad_output = cotangent("linear", grad_output, shape, dtype)
         grad_rows = grad_output if x.ndim == 2 else grad_output.reshape(len(rows), len(weight))
-        grad_x = grad_rows.dot(weight) if need_x else None
-        if need_x and x.ndim != 2:
-            grad_x = grad_x.reshape(x.shape)
-        grad_weight = grad_rows.T.dot(rows) if need_weight else None
-        grad_bias = sum_to_shape(grad_output, bias.shape) if need_bias and bias is not None else None
+        grad_x = grad_weight = grad_bias = None
+        if need_x:
+            grad_x = grad_rows.dot(weight)
+            if x.ndim != 2:
+                grad_x = grad_x.reshape(x.shape)
+        if need_weight:
+            grad_weight = grad_rows.T.dot(rows)
+        if need_bias and bias is not None:
+            grad_bias = sum_rows(grad_rows) if bias.shape == shape[-1:] else sum_to_shape(grad_output, bias.shape)
         return grad_x, grad_weight, grad_bias
 
     return output, backward
 
 
 def _linear_to_scalars(x: Array, weight: Array, bias: Array | None) -> tuple[Array, Backward]:
+    if x.ndim == 0 or x.shape[-1:] != weight.shape:
+        raise ValueError(f"linear: expected x (..., in_features) and weight (in_features), got {x.shape} and {weight.shape}")
     output, linear_backward = linear(x, weight[None], bias)
 
     def backward(grad_output, needs=None):
@@ -97,7 +111,7 @@ def bilinear(x1: Array, x2: Array, weight: Array, bias: Array | None = None, /) 
                grad_bias = Σ g      (g = grad_y; Σ over samples)
     Shapes:    x1 (..., in1), x2 (..., in2), weight A (out, in1, in2), bias (out), y (..., out)
     """
-    require_floats("bilinear", x1=x1, x2=x2, weight=weight, bias=bias)
+    require_floats("bilinear", "x1 x2 weight bias", x1, x2, weight, bias)
     if x1.ndim == 0 or x2.ndim == 0 or weight.shape[1:] != (x1.shape[-1], x2.shape[-1]) or x1.shape[:-1] != x2.shape[:-1]:
         raise ValueError(
             "bilinear: expected x1 (..., in1), x2 (..., in2) and weight (out, in1, in2), "
@@ -127,7 +141,7 @@ def bilinear(x1: Array, x2: Array, weight: Array, bias: Array | None = None, /) 
                 grad_weight = grad_half.T.dot(rows1).reshape(out, in2, in1).transpose(0, 2, 1)
         if need_x2:
             grad_x2 = np.matmul(grad_rows[:, None, :], half).reshape(x2.shape)
-        grad_bias = np.add.reduce(grad_rows, axis=0) if bias is not None and need_bias else None
+        grad_bias = sum_rows(grad_rows) if bias is not None and need_bias else None
         return grad_x1, grad_x2, grad_weight, grad_bias
 
     return output, backward

@@ -23,7 +23,7 @@ def binary_cross_entropy(
     Kinks:     at x = 0 and x = 1 the loss is at most 100, its gradient at most 1e12; that of the target is infinite
     """
     op = "binary_cross_entropy"
-    require_floats(op, x=x, target=target, weight=weight)
+    require_floats(op, "x target weight", x, target, weight)
     require_shape(op, "target", target, x.shape)
     if weight is not None:
         _require_broadcast(op, "weight", weight, x)
@@ -34,7 +34,7 @@ def binary_cross_entropy(
     loss = (target - 1) * np.maximum(log_rest, -100) - target * np.maximum(log_x, -100)
     if weight is not None:
         loss *= weight
-    output, reduce_backward = reduce(op, loss, reduction)
+    output, reduce_backward = reduce(op, np.asarray(loss), reduction)
 
     def backward(grad_output, needs=None):
         need_x, need_target, _ = needs or (True, True, False)
@@ -78,7 +78,7 @@ def binary_cross_entropy_with_logits(
     Shapes:    x, target (...); weight and pos_weight broadcast to them; L () or, with reduction none, (...)
     """
     op = "binary_cross_entropy_with_logits"
-    require_floats(op, x=x, target=target, weight=weight, pos_weight=pos_weight)
+    require_floats(op, "x target weight pos_weight", x, target, weight, pos_weight)
     require_shape(op, "target", target, x.shape)
     for name, factor in (("weight", weight), ("pos_weight", pos_weight)):
         if factor is not None:
@@ -93,7 +93,7 @@ def binary_cross_entropy_with_logits(
     loss = positive * softplus_minus + negative * softplus
     if weight is not None:
         loss = loss * weight
-    output, reduce_backward = reduce(op, loss, reduction)
+    output, reduce_backward = reduce(op, np.asarray(loss), reduction)
 
     def backward(grad_output, needs=None):
         need_x, need_target, *_ = needs or (True, True, False, False)
@@ -152,7 +152,7 @@ def nll_loss(
     Corners:   the mean over no target at all is NaN, and its gradient 0
     """
     op = "nll_loss"
-    require_floats(op, x=x, weight=weight)
+    require_floats(op, "x weight", x, weight)
     axis = _class_axis(op, x, weight)
     index, kept, weights = _class_targets(op, x, target, weight, ignore_index, axis)
     loss = np.where(kept, -weights * np.take_along_axis(x, index, axis), 0)
@@ -208,12 +208,12 @@ def cross_entropy(
     Corners:   the mean over no target at all is NaN, and its gradient 0; `ignore_index` is for classes alone
     """
     op = "cross_entropy"
-    require_floats(op, x=x, weight=weight)
+    require_floats(op, "x weight", x, weight)
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"{op}: label_smoothing must lie between 0 and 1, got {label_smoothing}")
     axis = _class_axis(op, x, weight)
     if isinstance(target, np.ndarray) and target.dtype.kind == "f" and target.shape == x.shape:
-        require_floats(op, x=x, target=target)
+        require_floats(op, "x target", x, target)
         if ignore_index >= 0:
             raise ValueError(f"{op}: ignore_index is for class indices, got {ignore_index} with class probabilities")
         return _cross_entropy_of_probabilities(x, target, weight, axis, reduction, label_smoothing)
@@ -291,7 +291,7 @@ def _cross_entropy_of_weights(
     largest, below = below_largest(x, axis)
     e, others = exp_others(below, largest, axis)
     surprise = np.log1p(others) - below  # −log p
-    output, reduce_backward = reduce("cross_entropy", (q * surprise).sum(axis), reduction, total)
+    output, reduce_backward = reduce("cross_entropy", np.asarray((q * surprise).sum(axis)), reduction, total)
 
     def grad_losses(grad_output):
         grad_loss = np.asarray(reduce_backward(grad_output))

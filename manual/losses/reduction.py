@@ -19,7 +19,6 @@ def reduce(op: str, loss: Array, reduction: str, total: Any = None) -> tuple[Arr
     """
     if reduction not in ("none", "mean", "sum"):
         raise ValueError(f"{op}: reduction must be 'none', 'mean' or 'sum', got {reduction!r}")
-    loss = np.asarray(loss)
     output = loss if reduction == "none" else np.add.reduce(loss, axis=None)
     if reduction == "mean":
         total = (loss.size if total is None else total) or math.nan

@@ -1,6 +1,5 @@
 """Losses between a prediction and a target that are numbers of the same kind."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,19 +15,30 @@ def mse_loss(
     """Mean squared error.
 
     Forward:   ℓᵢ = (xᵢ − tᵢ)²;  none: L = w ℓ;  sum: L = Σ w ℓ;  mean: L = Σ w ℓ / Σ w, without a weight Σ ℓ / n
-    Backward:  grad_x = 2 (x − t) g,  grad_target = −grad_x,  grad_weight as in `weighted_reduce`      (g = grad_ℓ)
+    Backward:  grad_x = 2 w (x − t) g,  grad_target = −grad_x,  grad_weight = ℓ g, in the mean (ℓ − L) g
+               (g = grad_L, in the mean divided by Σ w or n)
     Shapes:    x and target broadcast to one another; weight has the shape of x; L () or, with reduction none, theirs
     Source:    Legendre 1805, Gauss 1809
     """
-    difference = _difference("mse_loss", x, target, weight)
-    output, reduce_backward = weighted_reduce("mse_loss", difference * difference, weight, reduction)
+    _require_comparable("mse_loss", x, target, weight)
+    difference = np.subtract(x, target, out=...)
+    loss = np.multiply(difference, difference, out=...)
+    output, reduce_backward = _reduce_weighted("mse_loss", loss, weight, reduction)
 
     def backward(grad_output, needs=None):
         need_x, need_target, need_weight = needs or (True, True, True)
-        grad_loss, grad_weight = reduce_backward(grad_output, need_weight)
-        grad = difference * (2.0 * grad_loss)
-        grad_x = sum_to_shape(grad, x.shape) if need_x else None
-        grad_target = sum_to_shape(-grad, target.shape) if need_target else None
+        grad = reduce_backward(grad_output)
+        grad_x = grad_target = grad_weight = None
+        if need_x or need_target:
+            grad_difference = difference * (2.0 * grad)
+            if weight is not None:
+                grad_difference *= weight
+            if need_x:
+                grad_x = sum_to_shape(grad_difference, x.shape)
+            if need_target:
+                grad_target = sum_to_shape(-grad_difference, target.shape)
+        if need_weight and weight is not None:
+            grad_weight = _grad_weight(loss, output, grad, weight, reduction)
         return grad_x, grad_target, grad_weight
 
     return output, backward
@@ -51,19 +61,31 @@ def l1_loss(
     """Mean absolute error.
 
     Forward:   ℓᵢ = |xᵢ − tᵢ|;  none: L = w ℓ;  sum: L = Σ w ℓ;  mean: L = Σ w ℓ / Σ w, without a weight Σ ℓ / n
-    Backward:  grad_x = sign(x − t) g,  grad_target = −grad_x,  grad_weight as in `weighted_reduce`      (g = grad_ℓ)
+    Backward:  grad_x = w sign(x − t) g,  grad_target = −grad_x,  grad_weight = ℓ g, in the mean (ℓ − L) g
+               (g = grad_L, in the mean divided by Σ w or n)
     Shapes:    x and target broadcast to one another; weight has the shape of x; L () or, with reduction none, theirs
     Kinks:     the gradient at x = t is 0
     """
-    difference = _difference("l1_loss", x, target, weight)
-    output, reduce_backward = weighted_reduce("l1_loss", np.abs(difference), weight, reduction)
+    _require_comparable("l1_loss", x, target, weight)
+    difference = np.subtract(x, target, out=...)
+    loss = np.abs(difference, out=...)
+    output, reduce_backward = _reduce_weighted("l1_loss", loss, weight, reduction)
 
     def backward(grad_output, needs=None):
         need_x, need_target, need_weight = needs or (True, True, True)
-        grad_loss, grad_weight = reduce_backward(grad_output, need_weight)
-        grad = np.sign(difference) * grad_loss
-        grad_x = sum_to_shape(grad, x.shape) if need_x else None
-        grad_target = sum_to_shape(-grad, target.shape) if need_target else None
+        grad = reduce_backward(grad_output)
+        grad_x = grad_target = grad_weight = None
+        if need_x or need_target:
+            grad_difference = np.sign(difference, out=...)
+            grad_difference *= grad
+            if weight is not None:
+                grad_difference *= weight
+            if need_x:
+                grad_x = sum_to_shape(grad_difference, x.shape)
+            if need_target:
+                grad_target = sum_to_shape(-grad_difference, target.shape)
+        if need_weight and weight is not None:
+            grad_weight = _grad_weight(loss, output, grad, weight, reduction)
         return grad_x, grad_target, grad_weight
 
     return output, backward
@@ -80,34 +102,22 @@ class L1Loss(Module):
         return self.call(l1_loss, (input, target), (None,), reduction=self.reduction)
 
 
-def _difference(op: str, x: Array, target: Array, weight: Array | None) -> Array:
-    require_floats(op, x=x, target=target, weight=weight)
+def _require_comparable(op: str, x: Array, target: Array, weight: Array | None) -> None:
+    require_floats(op, "x target weight", x, target, weight)
     if x.shape != target.shape:
         broadcast_shape(op, x=x, target=target)
     if weight is not None:
         require_shape(op, "weight", weight, x.shape)
-    return np.subtract(x, target, out=...)
 
 
-def weighted_reduce(
-    op: str, loss: Array, weight: Array | None, reduction: str
-) -> tuple[Array, Callable[[Any, bool], tuple[Any, Array | None]]]:
-    """Weigh the losses of the elements, and reduce them; a mean is divided by the sum of the weights.
-
-    Forward:   none: w ℓ;  sum: Σ w ℓ;  mean: L = Σ w ℓ / W,  W = Σ w, without a weight n
-    Backward:  grad_ℓ = w g,  grad_w = ℓ g, in the mean (ℓ − L) g      (g = grad_L; in the mean grad_L / W)
-    """
+def _reduce_weighted(op: str, loss: Array, weight: Array | None, reduction: str) -> tuple[Array, Any]:
     if weight is None:
-        output, reduce_backward = reduce(op, loss, reduction)
-        return output, lambda grad_output, _: (reduce_backward(grad_output), None)
-    output, reduce_backward = reduce(op, weight * loss, reduction, total=weight.sum())
+        return reduce(op, loss, reduction)
+    return reduce(op, weight * loss, reduction, total=np.add.reduce(weight, axis=None))
 
-    def backward(grad_output, need_weight):
-        grad = reduce_backward(grad_output)
-        if not need_weight:
-            return weight * grad, None
-        if reduction != "mean":
-            return weight * grad, sum_to_shape(loss * grad, weight.shape)
-        return weight * grad, (sum_to_shape(loss, weight.shape) - output) * grad
 
-    return output, backward
+def _grad_weight(loss: Array, output: Array, grad: Any, weight: Array, reduction: str) -> Array:
+    # The mean Σ w ℓ / Σ w also has the weights below: their part is −L.
+    if reduction == "mean":
+        return (sum_to_shape(loss, weight.shape) - output) * grad
+    return sum_to_shape(loss * grad, weight.shape)

@@ -58,12 +58,18 @@ class SGD(Optimizer):
     def step(self) -> None:
         """Update every parameter for which a gradient has come."""
         for group in self.param_groups:
-            lr = -group["lr"]
+            step_size = -group["lr"]
             plain = not (group["momentum"] or group["weight_decay"] or group["maximize"])
             for parameter in group["params"]:
-                if parameter.grad is not None:
-                    direction = parameter.grad if plain else self._direction(parameter, group)
-                    add_scaled(parameter.data, direction, lr)
+                direction = parameter.grad
+                if direction is None:
+                    continue
+                if not plain:
+                    direction = self._direction(parameter, group)
+                if direction.size <= BLOCK:
+                    parameter.data += step_size * direction
+                else:
+                    _add_in_blocks(parameter.data, direction, step_size)
 
     def _direction(self, parameter: Parameter, group: dict[str, Any]) -> Array:
         momentum = group["momentum"]
@@ -81,11 +87,8 @@ class SGD(Optimizer):
         return grad + momentum * buffer if group["nesterov"] else buffer
 
 
-def add_scaled(w: Array, direction: Array, scale: float) -> None:
-    """w ← w + scale · direction in place, a large w in blocks of rows that stay in the cache."""
-    if w.size <= BLOCK:
-        w += scale * direction
-        return
+def _add_in_blocks(w: Array, direction: Array, scale: float) -> None:
+    """w ← w + scale · direction in place, row by row or a few at a time, so that the product stays in the cache."""
     rows = max(1, BLOCK * len(w) // w.size)
     for start in range(0, len(w), rows):
         w[start : start + rows] += scale * direction[start : start + rows]

@@ -22,6 +22,7 @@ def pointwise(
         Case("batch of 1", (normal(1, 5),), torch_loses=torch_loses),
         Case("wide", (normal(40, scale=10.0),), torch_loses=torch_loses),
         Case("±30 and ±1000", ([-1000.0, -30.0, 30.0, 1000.0],), torch_loses=torch_loses),
+        Case("many", (normal(40, 50, scale=5.0),), torch_loses=torch_loses),
         Case("tiny", ([-1e-30, -1e-300, 1e-300, 1e-30],)),
     )
     return Operation(

@@ -34,6 +34,7 @@ OPERATIONS = (
             Case("one output", (normal(5, 3), normal(1, 3), normal(1))),
             Case("one input", (normal(5, 1), normal(4, 1), normal(4))),
             Case("weight of one axis", (normal(5, 3), normal(3))),
+            Case("weight of one axis, two batch axes", (normal(2, 5, 3), normal(3))),
             Case("weight of one axis, no batch", (normal(3), normal(3))),
             Case("scalar bias", (normal(5, 3), normal(4, 3), normal())),
             Case("bias of 1", (normal(2, 2, 3), normal(4, 3), normal(1))),

@@ -64,33 +64,35 @@ def _cross_entropy(m, x, target, weight=None, ignore_index=-100, reduction="mean
 
 
 _bce_cases = (
-    *(Case(reduction, (uniform(0, 1, 4, 3), uniform(0, 1, 4, 3)), {"reduction": reduction}) for reduction in REDUCTIONS),
+    *(Case(reduction, (uniform(0.05, 0.95, 4, 3), uniform(0, 1, 4, 3)), {"reduction": reduction}) for reduction in REDUCTIONS),
     *(
         Case(
             f"weight, {reduction}",
-            (uniform(0, 1, 4, 3), uniform(0, 1, 4, 3), uniform(0.5, 2, 4, 3)),
+            (uniform(0.05, 0.95, 4, 3), uniform(0, 1, 4, 3), uniform(0.5, 2, 4, 3)),
             {"reduction": reduction},
             no_grad=(2,),
         )
         for reduction in REDUCTIONS
     ),
-    Case("weight broadcasts", (uniform(0, 1, 4, 3), uniform(0, 1, 4, 3), uniform(0.5, 2, 3)), no_grad=(2,)),
-    Case("single numbers", (uniform(0, 1), uniform(0, 1))),
-    Case("batch of 0", (uniform(0, 1, 0, 3), uniform(0, 1, 0, 3)), judge="torch"),
-    Case("batch of 0, none", (uniform(0, 1, 0, 3), uniform(0, 1, 0, 3)), {"reduction": "none"}),
-    Case("batch of 1", (uniform(0, 1, 1, 3), uniform(0, 1, 1, 3))),
-    Case("hard targets", (uniform(0, 1, 4), [0.0, 1.0, 0.0, 1.0])),
-    Case("nearly sure", ([1e-6, 1e-7, 1 - 1e-6, 1 - 1e-5], [0.0, 1.0, 1.0, 0.0])),
+    Case("weight broadcasts", (uniform(0.05, 0.95, 4, 3), uniform(0, 1, 4, 3), uniform(0.5, 2, 3)), no_grad=(2,)),
+    Case("single numbers", (uniform(0.05, 0.95), uniform(0, 1))),
+    Case("batch of 0", (uniform(0.05, 0.95, 0, 3), uniform(0, 1, 0, 3)), judge="torch"),
+    Case("batch of 0, none", (uniform(0.05, 0.95, 0, 3), uniform(0, 1, 0, 3)), {"reduction": "none"}),
+    Case("batch of 1", (uniform(0.05, 0.95, 1, 3), uniform(0, 1, 1, 3))),
+    Case("hard targets", (uniform(0.05, 0.95, 4), [0.0, 1.0, 0.0, 1.0])),
+    Case("nearly sure", ([1e-6, 1e-7, 1 - 1e-6, 1 - 1e-5], [0.0, 1.0, 1.0, 0.0]), smooth=False),
     Case(
         "clamped",
         ([1e-14, 1e-30, 1e-35, 1e-14], [0.0, 1.0, 1.0, 1.0]),
         {"reduction": "none"},
+        smooth=False,
         torch_loses="its bound 1e−12 is rounded to float32",
     ),
     Case(
         "at 0 and 1",
         ([0.0, 0.0, 1.0, 1.0], [0.0, 1.0, 0.0, 1.0]),
         {"reduction": "none"},
+        smooth=False,
         torch_loses="its bound 1e−12 is rounded to float32",
     ),
 )
@@ -117,7 +119,7 @@ _logits_cases = (
         "saturated, ±30 and ±1000",
         ([-1000.0, -30.0, 30.0, 1000.0, -1000.0, -30.0, 30.0, 1000.0], [0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0]),
         {"reduction": "none"},
-        torch_loses="σ(x) − t cancels where σ(x) rounds to 1",
+        torch_loses="σ(x) rounds to 1, and the digits of 1 − σ(x) are gone",
     ),
     Case("large targets", (normal(4, scale=10.0), uniform(0, 1, 4))),
 )
@@ -163,7 +165,7 @@ def _index_cases(scores, torch_loses=""):
 
 _smoothing = {"label_smoothing": 0.2}
 _cross_entropy_cases = (
-    *_index_cases(normal, "p − 1 cancels where the target takes nearly everything"),
+    *_index_cases(normal, "p rounds to 1 where the target takes nearly everything, and the digits of 1 − p and log p are gone"),
     Case("ties", ([[1.0, 1.0, 0.0], [2.0, 2.0, 2.0]], [1, 2])),
     *(
         Case(f"smoothing, {reduction}", (normal(4, 5), classes(5, 4)), {"reduction": reduction, **_smoothing})
@@ -197,7 +199,7 @@ _cross_entropy_cases = (
     Case(
         "probabilities, saturated",
         ([[30.0, -30.0, 0.0], [0.0, 1000.0, -1000.0]], [[1.0, 0.0, 0.0], [0.0, 0.75, 0.25]]),
-        torch_loses="p − 1 cancels where the target takes nearly everything",
+        torch_loses="p rounds to 1 where the target takes nearly everything, and the digits of 1 − p and log p are gone",
     ),
 )
 

@@ -1,0 +1,195 @@
+"""The agreement of everything, as a table: python -m reference"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import io
+import os
+import sys
+import time
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+
+try:
+    import torch
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.padding import Padding
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.table import Table
+    from rich.text import Text
+
+    from reference import page, report
+    from reference.agreement import LIMIT
+    from reference.report import DTYPES, Entry, LostDigits, Row, short
+except ModuleNotFoundError as missing:
+    sys.exit(f'python -m reference: {missing.name} is missing; install it with: python -m pip install "handgrad[reference]"')
+
+WIDE = 120  # columns, where no terminal says how many it has
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what was asked for; the exit status."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    entries = _choose(parser, options.names)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a formula that the terminal cannot show must not end the run
+    console = Console(highlight=False, markup=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = WIDE
+    if options.list:
+        _print_list(console, entries)
+        return 0
+
+    start = time.perf_counter()
+    rows = _measure(entries, (options.dtype,) if options.dtype else DTYPES)
+    seconds = time.perf_counter() - start
+
+    if options.json:
+        options.json.write_text(report.as_json(rows), encoding="utf-8")
+    if options.html:
+        options.html.write_text(page.as_html(rows), encoding="utf-8")
+    _print_table(console, rows)
+    _print_register(console, report.register(rows))
+    _print_complaints(console, rows)
+    agrees = all(row.agrees for row in rows)
+    style = "bold green" if agrees else "bold red"
+    console.print(Text(f"{'✓' if agrees else '✗'} {report.summary(rows)} ({seconds:.1f} s)", style))
+    return 0 if agrees else 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m reference",
+        description="Hold every operation and module against the truth, torch beside it.",
+        epilog="Exit status: 0 if everything agrees, 1 if anything disagrees, 2 for wrong usage.",
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help="operations, modules or chapters to run (default: everything)")
+    parser.add_argument("--dtype", choices=DTYPES, help="run in this dtype alone")
+    parser.add_argument("--json", type=_writable, metavar="FILE", help="write everything that was measured")
+    parser.add_argument("--html", type=_writable, metavar="FILE", help="write the table as a page")
+    parser.add_argument("--list", action="store_true", help="list what there is to run, and run nothing")
+    return parser
+
+
+def _writable(name: str) -> Path:
+    path = Path(name)
+    try:
+        path.open("a").close()  # to learn it now, not after the work
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"cannot write {path}: {error.strerror}") from None
+    return path
+
+
+def _names(entry: Entry) -> set[str]:
+    return {entry.name, entry.chapter, entry.chapter.partition("/")[0]}
+
+
+def _choose(parser: argparse.ArgumentParser, names: Sequence[str]) -> list[Entry]:
+    """The entries that bear one of these names or stand in one of these chapters; all of them if there are no names."""
+    entries = report.catalogue()
+    known = {name for entry in entries for name in _names(entry)}
+    wanted = {name.rstrip("/") for name in names}
+    for name in sorted(wanted - known):
+        close = difflib.get_close_matches(name.lower(), {one.lower() for one in known})
+        matches = ", ".join(one for lower in close for one in sorted(known) if one.lower() == lower)
+        hint = f"did you mean {matches}?" if matches else "--list shows what there is"
+        parser.error(f"there is no operation, module or chapter {name!r}: {hint}")
+    return [entry for entry in entries if not wanted or wanted & _names(entry)]
+
+
+def _measure(entries: Sequence[Entry], dtypes: Sequence[str]) -> list[Row]:
+    torch.set_num_threads(1)  # the arrays are small: more threads only wait for each other
+    console = Console(stderr=True)
+    columns = BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}")
+    rows = []
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("", total=sum(len(entry.cases) for entry in entries))
+        for entry in entries:
+            progress.update(task, description=entry.name)
+            rows.append(entry.measure(dtypes))
+            progress.advance(task, len(entry.cases))
+    return rows
+
+
+def _print_list(console: Console, entries: Sequence[Entry]) -> None:
+    for chapter, group in groupby(entries, key=lambda entry: entry.chapter):
+        console.print(Text(chapter, "bold"))
+        for entry in group:
+            console.print(f"  {entry.name:<34}{len(entry.cases):>4} case{'s' * (len(entry.cases) != 1)}")
+
+
+def _print_table(console: Console, rows: Sequence[Row]) -> None:
+    table = _table(rows, full=True)
+    wanted = console.measure(table, options=console.options.update(width=sys.maxsize)).maximum
+    console.print(table if wanted <= console.width else _table(rows, full=False))
+    console.print(
+        f"\nr is the error in units of what rounding alone would explain: about 1 is perfect, {LIMIT:.0f} is the limit.\n"
+    )
+
+
+def _table(rows: Sequence[Row], full: bool) -> Table:
+    """The rows by chapter; in full with the numbers of cases and the errors, for which a narrow terminal has no room."""
+    groups = [(dtype, gradients) for dtype in report.dtypes_of(rows) for gradients in (False, True)]
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    table.add_column("\n\noperation", overflow="fold")
+    if full:
+        table.add_column("\n\ncases", justify="right", no_wrap=True)
+    for dtype, gradients in groups:
+        header = f"{dtype}\n{'gradients' if gradients else 'outputs'}\n{'error    ' if full else '   '}r torch"
+        table.add_column(header, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    for chapter, group in groupby(rows, key=lambda row: row.entry.chapter):
+        table.add_row(Text(chapter, "bold", no_wrap=True, overflow="ellipsis"))
+        for row in group:
+            cases = [str(len(row.entry.cases))] if full else []
+            verdict = Text("✓", "green") if row.agrees else Text("✗", "bold red")
+            table.add_row(row.entry.name, *cases, *(_numbers(row, *which, full) for which in groups), verdict)
+        table.add_section()
+    return table
+
+
+def _numbers(row: Row, dtype: str, gradients: bool, full: bool) -> Text:
+    worst = row.worst(dtype, gradients)
+    if worst is None:
+        return Text("not measured", "dim")
+    parts = [(f"{short(worst.error):>5} ", "dim")] if full else []
+    parts.append((f"{short(worst.ratio):>4}", "" if worst.ratio <= LIMIT else "bold red"))
+    lost = worst.torch_ratio is not None and worst.torch_ratio > LIMIT
+    parts.append((f" {short(worst.torch_ratio):>5}", "bold red" if lost else "dim"))
+    return Text.assemble(*parts)
+
+
+def _print_register(console: Console, losses: Sequence[LostDigits]) -> None:
+    if not losses:
+        return
+    console.print(Text(f"Where torch {torch.__version__} loses digits", "bold"))
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    table.add_column("operation", overflow="fold")
+    table.add_column("quantity", no_wrap=True)
+    table.add_column("r torch", justify="right", no_wrap=True)
+    table.add_column("ours", justify="right", no_wrap=True)
+    table.add_column("because")
+    for loss in report.worst_of_each(losses):
+        torch_ratio = Text(short(loss.torch_ratio), "bold red")
+        table.add_row(loss.operation, loss.quantity, torch_ratio, short(loss.ratio), Text(loss.reason))
+    console.print(table)
+    console.print(f"\nThe worst of each operation and quantity, of {len(losses)} in all; --html and --json list every one.\n")
+
+
+def _print_complaints(console: Console, rows: Sequence[Row]) -> None:
+    for row in rows:
+        if row.agrees:
+            continue
+        console.print(Text(f"✗ {row.entry.name}", "bold red"))
+        for where, complaint in row.complaints:
+            console.print(Padding(f"{where}: {complaint}", (0, 0, 0, 2)))
+        hint = f"It stands in manual/{row.entry.chapter}.py; run it alone with: python -m reference {row.entry.name}"
+        console.print(Padding(hint, (0, 0, 1, 2)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,50 @@
+"""What of torch.nn is not covered, each name with the reason."""
+
+_REASONS = {
+    "deprecated in torch": "Container",
+    "a NumPy module lives on one processor, in one process": "DataParallel SyncBatchNorm",
+    "shapes are given at construction; a lazy parameter has no shape that a state dict could be checked against": """
+        LazyBatchNorm1d LazyBatchNorm2d LazyBatchNorm3d LazyConv1d LazyConv2d LazyConv3d LazyConvTranspose1d LazyConvTranspose2d
+        LazyConvTranspose3d LazyInstanceNorm1d LazyInstanceNorm2d LazyInstanceNorm3d LazyLinear UninitializedBuffer
+        UninitializedParameter
+    """,
+    "`Module.register_buffer` takes the array itself": "Buffer",
+    "chapter to come: the rest of the activations": """
+        CELU ELU GELU GLU Hardshrink Hardsigmoid Hardswish Hardtanh LeakyReLU LogSigmoid Mish PReLU RReLU ReLU6 SELU SiLU Softmax2d
+        Softmin Softplus Softshrink Softsign Tanhshrink Threshold
+    """,
+    "chapter to come: the rest of the losses": """
+        AdaptiveLogSoftmaxWithLoss CTCLoss CosineEmbeddingLoss GaussianNLLLoss HingeEmbeddingLoss HuberLoss KLDivLoss
+        LinearCrossEntropyLoss LinearCrossEntropyOptions MarginRankingLoss MultiLabelMarginLoss MultiLabelSoftMarginLoss
+        MultiMarginLoss NLLLoss2d PoissonNLLLoss SmoothL1Loss SoftMarginLoss TripletMarginLoss TripletMarginWithDistanceLoss
+    """,
+    "chapter to come: convolution": """
+        Conv1d Conv2d Conv3d ConvTranspose1d ConvTranspose2d ConvTranspose3d Fold Unfold
+    """,
+    "chapter to come: pooling": """
+        AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveAvgPool3d AdaptiveMaxPool1d AdaptiveMaxPool2d AdaptiveMaxPool3d AvgPool1d
+        AvgPool2d AvgPool3d FractionalMaxPool2d FractionalMaxPool3d LPPool1d LPPool2d LPPool3d MaxPool1d MaxPool2d MaxPool3d
+        MaxUnpool1d MaxUnpool2d MaxUnpool3d
+    """,
+    "chapter to come: padding": """
+        CircularPad1d CircularPad2d CircularPad3d ConstantPad1d ConstantPad2d ConstantPad3d ReflectionPad1d ReflectionPad2d
+        ReflectionPad3d ReplicationPad1d ReplicationPad2d ReplicationPad3d ZeroPad1d ZeroPad2d ZeroPad3d
+    """,
+    "chapter to come: normalization": """
+        BatchNorm1d BatchNorm2d BatchNorm3d CrossMapLRN2d GroupNorm InstanceNorm1d InstanceNorm2d InstanceNorm3d LayerNorm
+        LocalResponseNorm RMSNorm
+    """,
+    "chapter to come: dropout": "AlphaDropout Dropout Dropout1d Dropout2d Dropout3d FeatureAlphaDropout",
+    "chapter to come: embedding": "Embedding EmbeddingBag",
+    "chapter to come: attention and transformers": """
+        MultiheadAttention Transformer TransformerDecoder TransformerDecoderLayer TransformerEncoder TransformerEncoderLayer
+    """,
+    "chapter to come: recurrent networks": "GRU GRUCell LSTM LSTMCell RNN RNNBase RNNCell RNNCellBase",
+    "chapter to come: rearranging and upsampling": """
+        ChannelShuffle Flatten PixelShuffle PixelUnshuffle Unflatten Upsample UpsamplingBilinear2d UpsamplingNearest2d
+    """,
+    "chapter to come: distances": "CosineSimilarity PairwiseDistance",
+    "chapter to come: containers of parameters": "ParameterDict ParameterList",
+}
+
+OMITTED: dict[str, str] = {name: reason for reason, names in _REASONS.items() for name in names.split()}

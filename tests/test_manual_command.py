@@ -1,0 +1,163 @@
+"""`python -m manual`: what it prints, what its options do, and what it says of a wrong one."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from manual import __main__ as command
+from manual.__main__ import X, Y, main, network
+from tests.test_xor import OUTPUTS
+
+
+@pytest.fixture
+def run(capsys):
+    """Run the command with the options given, and return the four outputs that it prints, and the loss."""
+
+    def run(options):
+        main(options.split())
+        return read(capsys.readouterr().out)
+
+    return run
+
+
+def read(printed):
+    outputs = re.findall(r"^ [01]   [01]       [01]  (\S+)$", printed, re.MULTILINE)
+    loss = re.search(r"^loss (\S+);", printed, re.MULTILINE).group(1)
+    return np.array([outputs], dtype=float).T, float(loss)
+
+
+def test_the_articles_run(tmp_path):
+    picture = tmp_path / "xor.png"
+    command_line = [sys.executable, "-W", "error", "-m", "manual", "--plot", picture]
+    root = Path(__file__).parents[1]
+    done = subprocess.run(command_line, cwd=root, capture_output=True, text=True, encoding="utf-8", check=False)
+    assert done.returncode == 0, done.stderr
+    outputs, loss = read(done.stdout)
+    np.testing.assert_allclose(outputs[:, 0], OUTPUTS, rtol=0, atol=1e-9)
+    assert loss == pytest.approx(((Y - outputs) ** 2).sum() / 2)
+    for said in (
+        "2-2-1",
+        "seed 42, the article's",
+        "half-sum-of-squares",
+        "sgd, learning rate 0.1",
+        "10000",
+        "before the last update",
+    ):
+        assert said in done.stdout
+    assert str(picture) in done.stdout
+    assert "training" not in done.stdout  # no progress bar in a pipe
+    pixels = imread(picture)
+    assert pixels.shape[:2] == (690, 1650)
+    assert len(np.unique(pixels.reshape(-1, pixels.shape[2]), axis=0)) > 100  # the heat map is there
+
+
+@pytest.mark.parametrize(("options", "seed", "hidden"), [("", 42, 2), ("--seed 7", 7, 2), ("--hidden 5", 42, 5)])
+def test_the_first_epoch_shows_the_initial_weights(run, options, seed, hidden):
+    outputs, _ = run(f"--epochs 1 {options}")
+    np.testing.assert_array_equal(outputs, network(seed, hidden)(X)[0])
+
+
+@pytest.mark.parametrize(
+    ("loss", "formula"),
+    [
+        ("half-sum-of-squares", lambda output: ((Y - output) ** 2).sum() / 2),
+        ("mse", lambda output: ((Y - output) ** 2).mean()),
+        ("bce", lambda output: -(Y * np.log(output) + (1 - Y) * np.log(1 - output)).mean()),
+    ],
+)
+def test_losses(run, loss, formula):
+    outputs, printed = run(f"--epochs 3 --loss {loss}")
+    assert printed == pytest.approx(formula(outputs), rel=1e-12)
+    _, later = run(f"--epochs 100 --loss {loss}")
+    assert later < printed
+
+
+def test_optimizers(run):
+    def outputs(options):
+        return run(options)[0]
+
+    # The first step with momentum is a plain one, and Nesterov's is 1 + 0.9 times as long.
+    np.testing.assert_array_equal(outputs("--epochs 2 --optimizer momentum"), outputs("--epochs 2 --optimizer sgd"))
+    np.testing.assert_allclose(outputs("--epochs 2 --optimizer nesterov"), outputs("--epochs 2 --lr 0.19"), rtol=1e-12)
+    assert not np.allclose(outputs("--epochs 3 --optimizer momentum"), outputs("--epochs 3 --optimizer sgd"), rtol=1e-6)
+
+
+@pytest.mark.parametrize("loss", command.LOSSES)
+@pytest.mark.parametrize("optimizer", command.OPTIMIZERS)
+def test_the_highest_rate_saturates_and_does_not_overflow(run, loss, optimizer):
+    outputs, printed = run(f"--epochs 200 --lr 1e6 --loss {loss} --optimizer {optimizer}")
+    assert np.isfinite(outputs).all()
+    assert np.isfinite(printed)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ("--epochs 0", "--epochs: expected a whole number from 1 to 10000000, got '0'"),
+        ("--epochs 1.5", "--epochs: expected a whole number"),
+        ("--lr 0", "--lr: expected a number above 0, at most 1000000, got '0'"),
+        ("--lr nan", "--lr: expected a number above 0"),
+        ("--lr inf", "--lr: expected a number above 0"),
+        ("--seed -1", "--seed: expected a whole number from 0 to 4294967295, got '-1'"),
+        ("--seed 4294967296", "--seed: expected a whole number from 0 to 4294967295"),
+        ("--hidden 0", "--hidden: expected a whole number from 1 to 1000, got '0'"),
+        ("--loss mae", "--loss: invalid choice: 'mae' (choose from"),
+        ("--optimizer adagrad", "--optimizer: invalid choice: 'adagrad' (choose from"),
+        ("--plot picture", "--plot: expected a file name that ends in .png, .pdf or .svg, got 'picture'"),
+        ("--plot no/such/folder/xor.png", "--plot: cannot write"),
+    ],
+)
+def test_wrong_usage(capsys, monkeypatch, options, expected):
+    monkeypatch.setattr(command, "train", lambda *_: pytest.fail("was found out only after the training"))
+    with pytest.raises(SystemExit) as exit:
+        main(options.split())
+    assert exit.value.code == 2
+    assert expected in capsys.readouterr().err
+
+
+def test_help(capsys):
+    with pytest.raises(SystemExit) as exit:
+        main(["--help"])
+    assert exit.value.code == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "XOR by backpropagation written by hand" in printed
+    for option in ("--epochs", "--lr", "--seed", "--loss", "--optimizer", "--hidden", "--plot"):
+        assert option in printed
+    assert printed.count("(default: ") == 7
+
+
+@pytest.mark.parametrize("ending", ["png", "PNG", "svg", "pdf"])
+def test_picture_of_an_untrained_network(tmp_path, ending):
+    picture = tmp_path / f"xor.{ending}"
+    main(["--epochs", "1", "--plot", str(picture)])
+    start = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF-"}[ending.lower()]
+    assert picture.read_bytes().startswith(start)
+
+
+@pytest.mark.parametrize(("package", "module"), [("rich", "rich.progress"), ("matplotlib", "matplotlib.figure")])
+def test_a_missing_package_is_named(monkeypatch, tmp_path, package, module):
+    monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.delitem(sys.modules, module, raising=False)
+    with pytest.raises(SystemExit) as exit:
+        main(["--plot", str(tmp_path / "xor.png")])
+    # sys.exit prints a text to stderr, and the exit status is 1
+    assert exit.value.code == (
+        f'python -m manual needs {package}, which is not installed: python -m pip install "handgrad[command]"'
+    )
+
+
+def test_matplotlib_is_needed_for_the_picture_alone(run, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.delitem(sys.modules, "matplotlib.figure", raising=False)
+    run("--epochs 1")
+
+
+def test_progress_bar_on_a_terminal(capsys, monkeypatch):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    main(["--epochs", "5"])
+    assert "training" in capsys.readouterr().out

@@ -1,0 +1,245 @@
+"""The command `python -m reference`: its table, verdict, files and exit status."""
+
+import dataclasses
+import functools
+import json
+import runpy
+import sys
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from reference import __main__ as command
+from reference import page, report
+from reference.agreement import Agreement, Quantity
+from reference.case import Case
+from reference.cases.activations import piecewise
+
+GOOD = ("relu", "nll_loss", "ReLU")
+
+
+def rows_of(*names):
+    return [entry.measure() for entry in report.catalogue() if entry.name in names]
+
+
+@pytest.fixture
+def break_relu(monkeypatch):
+    """Put something else in the place of relu's gradient."""
+
+    def put(broken):
+        (relu,) = (operation for operation in piecewise.OPERATIONS if operation.name == "relu")
+
+        @functools.wraps(relu.manual)
+        def function(x):
+            output, backward = relu.manual(x)
+            return output, lambda grad_output: (broken(backward(grad_output)[0]),)
+
+        monkeypatch.setattr(piecewise, "OPERATIONS", (dataclasses.replace(relu, manual=function),))
+
+    return put
+
+
+def refuse(grad):
+    raise RuntimeError("<b>no gradient</b>")
+
+
+def test_a_table_and_exit_status_0(capsys):
+    assert command.main(GOOD) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert {line.split()[0] for line in lines if line.endswith("✓")} == set(GOOD)
+    assert "losses/classification" in {line.strip() for line in lines}
+    assert lines[-1].startswith("✓ 2 operations, 1 module, ")
+    assert "in float64 and float32: all agree" in lines[-1]
+
+
+@pytest.mark.parametrize(("columns", "full"), [(120, True), (80, False)])
+def test_the_table_fits_the_terminal(capsys, monkeypatch, columns, full):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    command.main(["relu", "nll_loss"])
+    out = capsys.readouterr().out
+    assert max(map(len, out.splitlines())) <= columns
+    assert "…" not in out
+    assert ("error    r torch" in out) == ("cases" in out.splitlines()[2]) == full
+
+
+def test_one_dtype(capsys):
+    assert command.main(["relu", "--dtype", "float32"]) == 0
+    assert "float64" not in capsys.readouterr().out
+
+
+def test_a_chapter_and_a_name():
+    chosen = command._choose(command._parser(), ["activations/piecewise/", "losses", "Linear"])
+    names = {entry.name for entry in chosen}
+    assert {"relu", "mse_loss", "cross_entropy", "Linear"} <= names
+    assert names.isdisjoint({"linear", "tanh"})
+
+
+def test_the_list(capsys):
+    assert command.main(["--list"]) == 0
+    listed = [line.split()[:2] for line in capsys.readouterr().out.splitlines() if line.startswith(" ")]
+    assert listed == [[entry.name, str(len(entry.cases))] for entry in report.catalogue()]
+
+
+@pytest.mark.parametrize(
+    ("broken", "complaint"),
+    [(np.negative, "grad_0: r = "), (lambda grad: grad * np.nan, "r = inf"), (refuse, "raised RuntimeError")],
+    ids=["negated", "NaN", "raises"],
+)
+def test_a_wrong_gradient_is_named_with_exit_status_1(capsys, break_relu, broken, complaint):
+    break_relu(broken)
+    assert command.main(["relu", "ReLU"]) == 1
+    out = capsys.readouterr().out
+    assert complaint in out
+    assert "ordinary, float64: " in out
+    assert "run it alone with: python -m reference relu" in out
+    assert ": relu disagrees" in out.splitlines()[-1]
+
+
+def test_a_case_that_torch_refuses_is_a_complaint():
+    def refused(dtype):
+        raise RuntimeError("shapes")
+
+    row = report.Entry("op", "layers", False, ((Case("bad", ()), refused),)).measure(["float64"])
+    assert row.complaints == [("bad, float64", "the case itself raised RuntimeError('shapes')")]
+    assert row.worst("float64", gradients=True) is None
+    assert "not measured" in page.as_html([row])
+
+
+def measured(ours, torchs, torch_loses=""):
+    quantity = Quantity("grad_0", 0.0, ours, torchs)
+    return Case("a case", (), torch_loses=torch_loses), Agreement("op", "a case", "float64", (quantity,), ())
+
+
+@pytest.mark.parametrize(
+    ("cases", "complains"),
+    [
+        ([measured(3.9, 0.1)], False),  # below 4 there is nothing to win
+        ([measured(4.1, 0.1)], True),
+        ([measured(20.0, 1.0), measured(1.0, 21.0)], False),  # worst against worst
+        ([measured(20.0, 1.0), measured(1.0, 1e9, "its formula cancels")], True),  # a known loss excuses nothing
+        ([measured(20.0, 1e9, "its formula cancels"), measured(1.0, 1.0)], True),
+        ([], False),
+    ],
+)
+def test_beside_torch(cases, complains):
+    complaints = report.beside_torch(cases)
+    assert len(complaints) == complains
+    assert all(complaint.startswith("float64 gradients: r = ") and "a case, grad_0" in complaint for complaint in complaints)
+
+
+def test_the_register_names_what_torch_loses(capsys):
+    losses = report.register(rows_of("tanh", "relu"))
+    assert {(loss.operation, loss.quantity) for loss in losses} == {("tanh", "grad_0")}
+    (worst,) = report.worst_of_each(losses)
+    assert worst.torch_ratio == max(loss.torch_ratio for loss in losses) > 1e15
+    assert worst.digits > 15
+    assert worst.ratio < 30
+    assert "1 − y²" in worst.reason
+    command.main(["tanh"])
+    assert "1 − y²" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["softmx"], "'softmx': did you mean Softmax, softmax"),
+        (["losses/clasification"], "did you mean losses/classification?"),
+        (["9"], "--list shows what there is"),
+        (["--dtype", "float16"], "invalid choice: 'float16'"),
+        (["--json", "no/such/folder/file"], "cannot write no/such/folder/file: No such file or directory"),
+        (["--html", "."], "cannot write .: Is a directory"),
+    ],
+)
+def test_wrong_usage_is_exit_status_2_before_any_work(capsys, monkeypatch, arguments, message):
+    monkeypatch.setattr(command, "_measure", refuse)
+    with pytest.raises(SystemExit) as stop:
+        command.main(arguments)
+    assert stop.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_missing_package_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(SystemExit, match=r'torch is missing.*python -m pip install "handgrad\[reference\]"'):
+        runpy.run_path(command.__file__, run_name="__main__")
+
+
+def test_json_is_strict_and_complete(tmp_path, break_relu):
+    break_relu(lambda grad: grad * np.inf)
+    path = tmp_path / "report.json"
+    with np.errstate(invalid="ignore"):
+        assert command.main(["relu", "ReLU", "tanh", "--json", str(path)]) == 1
+
+    document = json.loads(path.read_text(encoding="utf-8"), parse_constant=pytest.fail)
+    assert {"NumPy", "torch", "BLAS", "Python", "processor"} <= document["environment"].keys()
+    assert document["agrees"] is False
+    relu, module, tanh = document["entries"]
+    assert [relu["kind"], module["kind"], tanh["chapter"]] == ["operation", "module", "activations/smooth"]
+    (operation,) = piecewise.OPERATIONS
+    assert [(case["case"], case["dtype"]) for case in relu["cases"]] == [
+        (case.label, dtype) for case in operation.cases for dtype in report.DTYPES
+    ]
+    assert relu["cases"][0]["quantities"][1] | {"error": 0} == {"name": "grad_0", "error": 0, "ratio": "inf", "torch_ratio": 0.0}
+    assert relu["complaints"]
+    assert module["agrees"] is True
+    assert [case["quantities"][0]["torch_ratio"] for case in module["cases"]] == [None, 0.0]
+    assert all(case["torch_loses"] for case in tanh["cases"] if case["case"] == "tails")
+    assert {loss["operation"] for loss in document["register"]} == {"tanh"}
+
+
+class Page(HTMLParser):
+    """Collects text, and checks that every tag is closed and nothing comes from elsewhere."""
+
+    def __init__(self, source):
+        super().__init__()
+        self.open, self.text = [], []
+        self.feed(source)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag, attributes):
+        assert not {"src", "href"} & {name for name, _ in attributes}
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def test_the_page_holds_every_operation(tmp_path):
+    path = tmp_path / "report.html"
+    assert command.main([*GOOD, "--html", str(path)]) == 0
+    text = Page(path.read_text(encoding="utf-8")).text
+    assert set(GOOD) <= set(text)
+    assert "What disagrees" not in text
+
+
+def test_the_page_shows_failures_and_the_register_escaped(break_relu):
+    break_relu(refuse)
+    text = Page(page.as_html(rows_of("relu", "tanh"))).text
+    assert "What disagrees" in text
+    assert any("<b>no gradient</b>" in part for part in text)
+    assert "Where torch loses digits" in text
+    assert any("cancels for large |x|" in part for part in text)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "—"),
+        (0.0, "0"),
+        (0.519, "0.52"),
+        (9.996, "10.0"),
+        (12.87, "12.9"),
+        (999.4, "999"),
+        (9.007e15, "9e15"),
+        (1.1e-16, "1e-16"),
+        (np.inf, "inf"),
+    ],
+)
+def test_numbers_are_short(value, text):
+    assert report.short(value) == text
