@@ -46,7 +46,8 @@ class Module:
 
     def forward(self, *inputs: Any, **options: Any) -> tuple[Any, Backward]:
         """Return the output and its backward, `grad_inputs = backward(grad_output, needs=None)`, which returns the gradients of
-        the inputs as a tuple and adds those of the parameters to their `grad`."""
+        the inputs as a tuple and adds those of the parameters to their `grad`.
+        """
         raise TypeError(f"{type(self).__name__} has no forward")
 
     def __init_subclass__(cls) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -46,7 +46,7 @@ class Agreement:
 
 
 def ratio(got: Any, truth: Any, scale: Any) -> float:
-    """r = max |got − truth| / (u · scale), u the unit roundoff of the dtype of `got`.
+    """R = max |got − truth| / (u · scale), u the unit roundoff of the dtype of `got`.
 
     A scale below the smallest normal number counts as that, for there the spacing of numbers no longer shrinks; one that is not
     finite, as |truth|. Where the truth is infinite or NaN, the same is expected.
@@ -68,7 +68,7 @@ def ratio(got: Any, truth: Any, scale: Any) -> float:
 
 
 def error(got: Any, truth: Any) -> float:
-    """max |got − truth| / max |truth| over what is finite in the truth; 0 where that is below all normal numbers."""
+    """Max |got − truth| / max |truth| over what is finite in the truth; 0 where that is below all normal numbers."""
     pairs = [(float(value), true) for value, true in zip(got.flat, np.asarray(truth).flat, strict=True) if exact.mp.isfinite(true)]
     largest = max((abs(true) for _, true in pairs), default=0)
     if largest < np.finfo(np.float64).smallest_normal:
@@ -89,13 +89,9 @@ def differentiable(case: Case, arrays: tuple[Any, ...]) -> tuple[bool, ...]:
     return tuple(is_float and position not in case.no_grad for position, is_float in enumerate(floats))
 
 
-@lru_cache(maxsize=None)
-def _reference(name: str, label: str, dtype: str) -> tuple[Any, ...]:
-    from reference.cases import OPERATIONS
-
-    operation = OPERATIONS[name]
-    case = next(case for case in operation.cases if case.label == label)
-    arrays = case.build(name, dtype)
+@cache
+def _reference(operation: Operation, case: Case, dtype: str) -> tuple[Any, Any, exact.Truth]:
+    arrays = case.build(operation.name, dtype)
     wanted = differentiable(case, arrays)
     grad_output = grad_output_for(operation, case, dtype)
     grad_output.flags.writeable = False  # it is shared by all who measure this case
@@ -109,8 +105,7 @@ def _reference(name: str, label: str, dtype: str) -> tuple[Any, ...]:
 
 def reference(operation: Operation, case: Case, dtype: Any) -> tuple[Any, tuple[Any, tuple[Any, ...]], exact.Truth]:
     """A random cotangent, torch's output and gradients, and the truth; computed once for a case and dtype."""
-    grad_output, theirs, truth = _reference(operation.name, case.label, str(np.dtype(dtype)))
-    return grad_output, theirs, truth
+    return _reference(operation, case, str(np.dtype(dtype)))
 
 
 def _torch_is_right(output: Any, grads: tuple[Any, ...]) -> exact.Truth:
@@ -124,8 +119,8 @@ def measure(
 ) -> Agreement:
     """Run a case on `manual` and on torch, and hold both against the truth.
 
-    `function` stands in for the operation (one broken on purpose, say), and `arrays` for the case's own (the same numbers in another
-    memory layout).
+    `function` stands in for the operation (one broken on purpose, say), and `arrays` for the case's own (the same numbers in
+    another memory layout).
     """
     grad_output, (torch_output, torch_grads), truth = reference(operation, case, dtype)
     arrays = case.build(operation.name, dtype) if arrays is None else arrays
@@ -170,10 +165,11 @@ class Record:
     def compare(self, name: str, ours: Any, theirs: Any, truth: Any, scale: Any) -> None:
         """Hold an array of ours and torch's against the truth."""
         if not isinstance(ours, (np.ndarray, np.floating)):
-            return self.complain(f"{name} must be an array, got {type(ours).__name__}")
+            self.complain(f"{name} must be an array, got {type(ours).__name__}")
+            return
         if ours.dtype != self.dtype or ours.shape != truth.shape:
-            expected = f"{self.dtype} of shape {truth.shape}"
-            return self.complain(f"{name} must be {expected}, got {ours.dtype} of shape {ours.shape}")
+            self.complain(f"{name} must be {self.dtype} of shape {truth.shape}, got {ours.dtype} of shape {ours.shape}")
+            return
         mine, torchs = ratio(ours, truth, scale), ratio(theirs, truth, scale)
         self.quantities.append(Quantity(name, error(ours, truth), mine, torchs))
         if not mine <= LIMIT:
@@ -198,7 +194,7 @@ def measure_module(case: ModuleCase, dtype: Any) -> Agreement:
         parameter.data = generator.standard_normal(parameter.data.shape).astype(dtype)
     inputs = case.inputs.build(case.name, dtype)
     record = Record(case.name, case.inputs, dtype)
-    theirs, judge = (_in_torch(case, ours, inputs, kind) for kind in (np.dtype(dtype), np.dtype(np.float64)))
+    theirs, judge = (_TorchSide(case, ours, inputs, kind) for kind in (np.dtype(dtype), np.dtype(np.float64)))
     grad_output = np.random.default_rng(0).standard_normal(theirs.output.shape).astype(dtype)
     try:
         output, backward = ours(*inputs)
@@ -221,14 +217,12 @@ def measure_module(case: ModuleCase, dtype: Any) -> Agreement:
     return record.agreement()
 
 
-class _in_torch:
+class _TorchSide:
     """The torch module with the state of ours, run on the same inputs in a dtype."""
 
     def __init__(self, case: ModuleCase, ours: manual.Module, inputs: tuple[Any, ...], dtype: Any) -> None:
         kind = getattr(torch, str(dtype))
-        module = case.module.construct(
-            torch.nn, lambda a: torch.tensor(a, dtype=kind) if isinstance(a, np.ndarray) else a
-        ).to(kind)
+        module = case.module.construct(torch.nn, lambda a: torch.tensor(a, dtype=kind) if isinstance(a, np.ndarray) else a).to(kind)
         module.load_state_dict({name: torch.tensor(value) for name, value in ours.state_dict().items()})
         floats = [array.dtype.kind == "f" for array in inputs]
         tensors = [

@@ -15,7 +15,7 @@ import manual
 Draw = Callable[[np.random.Generator], Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Case:
     """Arguments for an operation.
 
@@ -44,7 +44,7 @@ class Case:
         return tuple(_build(spec, generator, dtype) for spec in self.arrays)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Operation:
     """An operation on three sides, and the cases on which they must agree.
 
@@ -101,7 +101,7 @@ def build(name: str, *args: Any, **kwargs: Any) -> Build:
     return Build(name, args, kwargs)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ModuleCase:
     """A module and its inputs, which are given as for a `Case`."""
 

@@ -4,6 +4,8 @@ import inspect
 import re
 import subprocess
 import sys
+from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 import torch
@@ -83,7 +85,7 @@ def test_arrays_are_positional_and_constants_keywords(name):
 
 def test_manual_works_without_torch():
     """No module of `manual` imports torch, not even indirectly, nor anything but NumPy and SciPy."""
-    blocked = "torch rich matplotlib mpmath pytest".split()
+    blocked = ["torch", "rich", "matplotlib", "mpmath", "pytest"]
     program = f"""
 import sys
 sys.modules.update(dict.fromkeys({blocked!r}))
@@ -97,7 +99,7 @@ assert all(parameter.grad is not None for parameter in net.parameters())
 
 
 def test_versions_agree():
-    from importlib.metadata import version
-
-    changelog = open("CHANGELOG.md", encoding="utf-8").read()
+    root = Path(__file__).parent.parent
+    changelog, citation = ((root / name).read_text(encoding="utf-8") for name in ("CHANGELOG.md", "CITATION.cff"))
+    assert f"version: {version('handgrad')}\n" in citation
     assert re.search(rf"^## {re.escape(version('handgrad'))}\b", changelog, re.MULTILINE)

@@ -5,8 +5,6 @@ pₖ = 1 / (1 + s), and what the others share is 1 − pₖ = s / (1 + s): all d
 none once k takes nearly everything.
 """
 
-from typing import Any
-
 import numpy as np
 
 from manual.contract import Array, Backward, cotangent, require_axis, require_floats

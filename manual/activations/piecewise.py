@@ -1,7 +1,5 @@
 """Activations made of straight pieces."""
 
-from typing import Any
-
 import numpy as np
 
 from manual.contract import Array, Backward, cotangent, require_floats

@@ -5,8 +5,6 @@ single precision. Each backward here is written in e = exp(−|x|) or the like, 
 represented.
 """
 
-from typing import Any
-
 import numpy as np
 from scipy.special import expit
 

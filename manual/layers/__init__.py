@@ -1,0 +1,1 @@
+"""Layers: operations with weights."""

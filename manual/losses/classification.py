@@ -51,6 +51,8 @@ def binary_cross_entropy(
 class BCELoss(Module):
     """`binary_cross_entropy` as a module."""
 
+    weight: Array | None
+
     def __init__(self, weight: Array | None = None, *, reduction: str = "mean") -> None:
         self.register_buffer("weight", weight)
         self.reduction = reduction
@@ -116,9 +118,10 @@ def binary_cross_entropy_with_logits(
 class BCEWithLogitsLoss(Module):
     """`binary_cross_entropy_with_logits` as a module."""
 
-    def __init__(
-        self, weight: Array | None = None, *, reduction: str = "mean", pos_weight: Array | None = None
-    ) -> None:
+    weight: Array | None
+    pos_weight: Array | None
+
+    def __init__(self, weight: Array | None = None, *, reduction: str = "mean", pos_weight: Array | None = None) -> None:
         self.register_buffer("weight", weight)
         self.register_buffer("pos_weight", pos_weight)
         self.reduction = reduction
@@ -173,6 +176,8 @@ def nll_loss(
 
 class NLLLoss(Module):
     """`nll_loss` as a module."""
+
+    weight: Array | None
 
     def __init__(self, weight: Array | None = None, *, ignore_index: int = -100, reduction: str = "mean") -> None:
         self.register_buffer("weight", weight)
@@ -315,6 +320,8 @@ def _cross_entropy_of_weights(
 class CrossEntropyLoss(Module):
     """`cross_entropy` as a module."""
 
+    weight: Array | None
+
     def __init__(
         self,
         weight: Array | None = None,
@@ -359,7 +366,7 @@ def _class_targets(
     kept = target != ignore_index
     index = np.where(kept, target, 0)
     classes = x.shape[axis]
-    if index.size and not (0 <= index.min() and index.max() < classes):
+    if index.size and not (index.min() >= 0 and index.max() < classes):
         wrong = index[(index < 0) | (index >= classes)][0]
         raise ValueError(f"{op}: target must hold classes from 0 to {classes - 1}, got {wrong}")
     weights = kept.astype(x.dtype) if weight is None else weight[index] * kept

@@ -9,9 +9,7 @@ from manual.losses.reduction import reduce
 from manual.module import Module
 
 
-def mse_loss(
-    x: Array, target: Array, weight: Array | None = None, /, *, reduction: str = "mean"
-) -> tuple[Array, Backward]:
+def mse_loss(x: Array, target: Array, weight: Array | None = None, /, *, reduction: str = "mean") -> tuple[Array, Backward]:
     """Mean squared error.
 
     Forward:   ℓᵢ = (xᵢ − tᵢ)²;  none: L = w ℓ;  sum: L = Σ w ℓ;  mean: L = Σ w ℓ / Σ w, without a weight Σ ℓ / n
@@ -55,9 +53,7 @@ class MSELoss(Module):
         return self.call(mse_loss, (input, target), (None,), reduction=self.reduction)
 
 
-def l1_loss(
-    x: Array, target: Array, weight: Array | None = None, /, *, reduction: str = "mean"
-) -> tuple[Array, Backward]:
+def l1_loss(x: Array, target: Array, weight: Array | None = None, /, *, reduction: str = "mean") -> tuple[Array, Backward]:
     """Mean absolute error.
 
     Forward:   ℓᵢ = |xᵢ − tᵢ|;  none: L = w ℓ;  sum: L = Σ w ℓ;  mean: L = Σ w ℓ / Σ w, without a weight Σ ℓ / n

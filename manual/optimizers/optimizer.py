@@ -15,11 +15,10 @@ class Optimizer:
 
     def __init__(self, params: Iterable[Parameter] | Iterable[dict[str, Any]], **settings: Any) -> None:
         name = type(self).__name__
-        groups = list(params)
-        if not groups:
+        given: list[Any] = list(params)
+        if not given:
             raise ValueError(f"{name}: params must hold at least one parameter, got none")
-        if not isinstance(groups[0], dict):
-            groups = [{"params": groups}]
+        groups = given if isinstance(given[0], dict) else [{"params": given}]
         self.param_groups: list[dict[str, Any]] = []
         seen: set[int] = set()
         for group in groups:

@@ -3,8 +3,6 @@
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
-
 from manual.contract import Array
 from manual.module import Parameter
 from manual.optimizers.optimizer import Optimizer
@@ -65,15 +63,16 @@ class SGD(Optimizer):
                 if direction is None:
                     continue
                 if not plain:
-                    direction = self._direction(parameter, group)
+                    direction = self._direction(parameter, direction, group)
                 if direction.size <= BLOCK:
                     parameter.data += step_size * direction
                 else:
                     _add_in_blocks(parameter.data, direction, step_size)
 
-    def _direction(self, parameter: Parameter, group: dict[str, Any]) -> Array:
+    def _direction(self, parameter: Parameter, grad: Array, group: dict[str, Any]) -> Array:
         momentum = group["momentum"]
-        grad = -parameter.grad if group["maximize"] else parameter.grad
+        if group["maximize"]:
+            grad = -grad
         if group["weight_decay"]:
             grad = grad + group["weight_decay"] * parameter.data
         if not momentum:
@@ -88,7 +87,7 @@ class SGD(Optimizer):
 
 
 def _add_in_blocks(w: Array, direction: Array, scale: float) -> None:
-    """w ← w + scale · direction in place, row by row or a few at a time, so that the product stays in the cache."""
+    """W ← w + scale · direction in place, row by row or a few at a time, so that the product stays in the cache."""
     rows = max(1, BLOCK * len(w) // w.size)
     for start in range(0, len(w), rows):
         w[start : start + rows] += scale * direction[start : start + rows]

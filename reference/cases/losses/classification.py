@@ -16,9 +16,7 @@ def _binary_cross_entropy(m, x, target, weight=None, reduction="mean"):
     def denominator(p):
         return max(p * (1 - p), m.mp.mpf(1e-12))
 
-    hit = m.lift(
-        lambda p, t: -t * max(log(p), m.mp.mpf(-100)), lambda p, t: -t * (1 - p) / denominator(p), lambda p, t: -log(p)
-    )
+    hit = m.lift(lambda p, t: -t * max(log(p), m.mp.mpf(-100)), lambda p, t: -t * (1 - p) / denominator(p), lambda p, t: -log(p))
     miss = m.lift(
         lambda p, t: (t - 1) * max(log(1 - p), m.mp.mpf(-100)),
         lambda p, t: (1 - t) * p / denominator(p),
@@ -127,7 +125,6 @@ _logits_cases = (
 
 def _index_cases(scores, torch_loses=""):
     """Cases of class indices, which nll_loss and cross_entropy share; `scores` draws an array of the given shape."""
-    weighed = {"no_grad": (2,)}
     return (
         *(Case(reduction, (scores(4, 5), classes(5, 4)), {"reduction": reduction}) for reduction in REDUCTIONS),
         *(
@@ -135,25 +132,25 @@ def _index_cases(scores, torch_loses=""):
                 f"weight and ignore_index, {reduction}",
                 (scores(5, 3), [0, 1, 2, 1, 0], uniform(0.5, 2, 3)),
                 {"reduction": reduction, "ignore_index": 1},
-                **weighed,
+                no_grad=(2,),
             )
             for reduction in REDUCTIONS
         ),
-        Case("weight", (scores(4, 5), classes(5, 4), uniform(0.5, 2, 5)), **weighed),
+        Case("weight", (scores(4, 5), classes(5, 4), uniform(0.5, 2, 5)), no_grad=(2,)),
         Case("ignore_index outside the classes", (scores(4, 3), [0, -1, 2, -1]), {"ignore_index": -1}),
         Case("the default ignore_index", (scores(4, 3), [0, -100, 2, -100])),
         Case("no batch", (scores(5), classes(5))),
         Case("no batch, none", (scores(5), classes(5)), {"reduction": "none"}),
-        Case("no batch, weight", (scores(5), classes(5), uniform(0.5, 2, 5)), **weighed),
+        Case("no batch, weight", (scores(5), classes(5), uniform(0.5, 2, 5)), no_grad=(2,)),
         Case("batch of 0", (scores(0, 5), classes(5, 0)), judge="torch"),
         Case("batch of 0, none", (scores(0, 5), classes(5, 0)), {"reduction": "none"}),
         Case("batch of 1", (scores(1, 5), classes(5, 1))),
         Case("N-d targets", (scores(2, 3, 2, 2), classes(3, 2, 2, 2))),
         Case("N-d targets, none", (scores(2, 3, 4), classes(3, 2, 4)), {"reduction": "none"}),
-        Case("N-d targets, weight", (scores(2, 3, 4), classes(3, 2, 4), uniform(0.5, 2, 3)), **weighed),
+        Case("N-d targets, weight", (scores(2, 3, 4), classes(3, 2, 4), uniform(0.5, 2, 3)), no_grad=(2,)),
         Case("everything ignored", (scores(3, 2), [1, 1, 1]), {"ignore_index": 1}, judge="torch", zero=(0,)),
         Case("everything ignored, sum", (scores(3, 2), [1, 1, 1]), {"ignore_index": 1, "reduction": "sum"}, zero=(0,)),
-        Case("no weight at all", (scores(2, 2), [0, 1], [0.0, 0.0]), judge="torch", **weighed),
+        Case("no weight at all", (scores(2, 2), [0, 1], [0.0, 0.0]), judge="torch", no_grad=(2,)),
         Case(
             "saturated",
             ([[30.0, -30.0, 0.0], [0.0, 1000.0, -1000.0], [1000.0, -1000.0, 960.0], [-30.0, 30.0, 30.0]], [0, 1, 2, 0]),
@@ -244,9 +241,7 @@ MODULES = (
     ModuleCase(build("BCELoss", reduction="sum"), Case("sum", (uniform(0, 1, 4, 3), uniform(0, 1, 4, 3)))),
     ModuleCase(build("BCELoss", _weight), Case("weight", (uniform(0, 1, 4, 3), uniform(0, 1, 4, 3)))),
     ModuleCase(build("BCEWithLogitsLoss", reduction="none"), Case("none", (normal(4, 3), uniform(0, 1, 4, 3)))),
-    ModuleCase(
-        build("BCEWithLogitsLoss", _weight, pos_weight=_weight), Case("weights", (normal(4, 3), uniform(0, 1, 4, 3)))
-    ),
+    ModuleCase(build("BCEWithLogitsLoss", _weight, pos_weight=_weight), Case("weights", (normal(4, 3), uniform(0, 1, 4, 3)))),
     ModuleCase(build("NLLLoss", reduction="none"), Case("none", (normal(4, 3), classes(3, 4)))),
     ModuleCase(build("NLLLoss", _weight, ignore_index=1), Case("weight and ignore_index", (normal(4, 3), [0, 1, 2, 2]))),
     ModuleCase(build("CrossEntropyLoss", reduction="sum"), Case("sum", (normal(4, 3), classes(3, 4)))),

@@ -1,6 +1,7 @@
 """Cases of the losses between numbers."""
 
 import warnings
+from typing import Any
 
 import numpy as np
 import torch.nn.functional as F
@@ -22,7 +23,7 @@ def _l1_loss(m, x, target, weight=None, reduction="mean"):
     return _weighted(m.absolute(x - target), weight, reduction)
 
 
-def _cases(*others):
+def _cases(*others: Case):
     return (
         *(Case(reduction, (normal(4, 3), normal(4, 3)), {"reduction": reduction}) for reduction in REDUCTIONS),
         *(
@@ -58,7 +59,7 @@ def _operation(function, torch, definition):
 
 
 def _torch(function):
-    def loss(x, target, weight=None, **constants):
+    def loss(x, target, weight=None, **constants: Any):
         with warnings.catch_warnings(action="ignore", category=UserWarning):  # torch warns where shapes are broadcast
             return function(x, target, weight=weight, **constants)
 

@@ -1,0 +1,49 @@
+"""Everything that is run, one session each: `python -m nox -s agreement`, `-s tests`, `-s benchmarks`, `-s lint`, `-s types`."""
+
+import nox
+
+nox.options.default_venv_backend = "virtualenv"
+nox.options.sessions = ["lint", "types", "tests", "agreement"]
+
+
+def install(session: nox.Session, extra: str) -> None:
+    """Install the checkout with an extra; torch first and alone, so that the pin decides which build comes."""
+    session.install("-c", "constraints.txt", "torch")
+    session.install("-c", "constraints.txt", "-e", f".[{extra}]")
+
+
+@nox.session
+def agreement(session: nox.Session) -> None:
+    """Run the whole catalogue against PyTorch and print how well the two agree (the main job)."""
+    install(session, "reference")
+    session.run("python", "-m", "reference", *session.posargs)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the test suite."""
+    install(session, "tests")
+    session.run("python", "-m", "pytest", "-n", "auto", *session.posargs)
+
+
+@nox.session
+def benchmarks(session: nox.Session) -> None:
+    """Time manual beside torch; print a table of ratios and draw it."""
+    install(session, "benchmarks")
+    session.run("python", "-m", "pytest", "benchmarks", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and formatting."""
+    session.install("-c", "constraints.txt", "ruff")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check types."""
+    install(session, "reference")
+    session.install("-c", "constraints.txt", "mypy")
+    session.run("mypy")
