@@ -16,7 +16,6 @@ try:
     import torch
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
-    from rich.padding import Padding
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
     from rich.table import Table
     from rich.text import Text
@@ -186,9 +185,9 @@ def _print_complaints(console: Console, rows: Sequence[Row]) -> None:
             continue
         console.print(Text(f"✗ {row.entry.name}", "bold red"))
         for where, complaint in row.complaints:
-            console.print(Padding(f"{where}: {complaint}", (0, 0, 0, 2)))
+            console.print(Text(f"  {where}: {complaint}"), soft_wrap=True)
         hint = f"It stands in manual/{row.entry.chapter}.py; run it alone with: python -m reference {row.entry.name}"
-        console.print(Padding(hint, (0, 0, 1, 2)))
+        console.print(Text(f"  {hint}\n"), soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -59,7 +59,7 @@ def linear(x: Array, weight: Array, bias: Array | None = None, /) -> tuple[Array
         if need_weight:
             grad_weight = grad_rows.T.dot(rows)
         if need_bias and bias is not None:
-            grad_bias = sum_rows(grad_rows) if bias.shape == shape[-1:] else sum_to_shape(grad_output, bias.shape)
+            grad_bias = sum_rows(grad_rows) if bias.shape == (len(weight),) else sum_to_shape(grad_output, bias.shape)
         return grad_x, grad_weight, grad_bias
 
     return output, backward
