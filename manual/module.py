@@ -25,14 +25,6 @@ class Parameter:
         return f"Parameter({self.data!r})"
 
 
-def add_gradients(owned: tuple[Any, ...], grads: tuple[Array | None, ...]) -> None:
-    """Add to each parameter's `grad` the gradient that has come. Never in place: others may hold the first one too."""
-    with _accumulating:
-        for parameter, grad in zip(owned, grads, strict=True):
-            if grad is not None and type(parameter) is Parameter:
-                parameter.grad = grad if parameter.grad is None else parameter.grad + grad
-
-
 class Module:
     """What all modules share: calling an operation, finding parameters, state dicts, training mode.
 
@@ -67,8 +59,10 @@ class Module:
             if owned:
                 learnt = [type(a) is Parameter and a.requires_grad for a in owned]
                 grads = op_backward(grad_output, (*needs, *learnt))
-                if True in learnt:
-                    add_gradients(owned, grads[len(inputs) :])
+                with _accumulating:
+                    for parameter, grad in zip(owned, grads[len(inputs) :], strict=True):
+                        if grad is not None:  # never in place: others may hold the first gradient too
+                            parameter.grad = grad if parameter.grad is None else parameter.grad + grad
                 return grads[: len(inputs)]
             if len(inputs) > 1:
                 return op_backward(grad_output, needs)
