@@ -97,7 +97,8 @@ def _reference(operation: Operation, case: Case, dtype: str) -> tuple[Any, Any, 
     grad_output.flags.writeable = False  # it is shared by all who measure this case
     theirs = oracle.run(operation.torch, arrays, case.constants, grad_output, wanted)
     if case.judge == "definition":
-        truth = exact.evaluate(operation.definition, arrays, case.constants, grad_output, wanted, operation.pointwise)
+        how = operation.pointwise, operation.slope_terms
+        truth = exact.evaluate(operation.definition, arrays, case.constants, grad_output, wanted, *how)
     else:
         truth = _torch_is_right(*theirs)
     return grad_output, theirs, truth

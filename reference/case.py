@@ -51,6 +51,11 @@ class Operation:
     definition(m, *arrays, **constants) is the textbook formula of the forward pass, written for exact arithmetic: `m` holds the
     functions of `reference.exact`. Its derivative is taken by the machine, so it is a witness of its own.
     `small` and `large` are what the benchmark runs.
+
+    Of a pointwise operation (of one array, each element by itself):
+    kinks        where its formula changes
+    slope_terms  slope_terms(m, x, **constants) gives the terms whose sum is the derivative, for a derivative with a zero, where
+                 they cancel: one unit of rounding then moves it by u times the sum of their sizes
     """
 
     manual: Callable[..., Any]
@@ -60,6 +65,8 @@ class Operation:
     small: Case
     large: Case
     pointwise: bool = False
+    kinks: tuple[float, ...] = ()
+    slope_terms: Callable[..., Any] | None = None
 
     @property
     def name(self) -> str:

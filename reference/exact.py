@@ -86,6 +86,7 @@ def evaluate(
     grad_output: Any,
     differentiable: tuple[bool, ...],
     pointwise: bool = False,
+    slope_terms: Callable[..., Any] | None = None,
 ) -> Truth:
     """Evaluate a definition and its Jacobian J on these arrays.
 
@@ -111,8 +112,11 @@ def evaluate(
         if pointwise:
             slope = _total([_slope(term) for term in run(position, x + mp.mpc(0, H))])
             output_scale = output_scale + abs(slope * x)
+            size = abs(slope)
+            if slope_terms:
+                size = _total([abs(term) for term in slope_terms(sys.modules[__name__], x, **constants)])
             grads[position] = np.asarray(slope * cotangent, dtype=object)
-            scales[position] = np.asarray(abs(slope * cotangent), dtype=object)
+            scales[position] = np.asarray(size * abs(cotangent), dtype=object)
             continue
         grads[position], scales[position] = np.empty_like(x), np.empty_like(x)
         for index in np.ndindex(x.shape):

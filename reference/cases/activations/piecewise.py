@@ -11,6 +11,6 @@ def _relu(m, x):
     return m.where(m.real(x) > 0, x, 0 * x)
 
 
-OPERATIONS = (pointwise(manual.relu, F.relu, _relu, Case("at the kink", ([-1.0, -0.0, 0.0, 1.0],), smooth=False)),)
+OPERATIONS = (pointwise(manual.relu, F.relu, _relu, Case("at the kink", ([-1.0, -0.0, 0.0, 1.0],), smooth=False), kinks=(0.0,)),)
 
 MODULES = (ModuleCase(build("ReLU"), Case("ordinary", (normal(4, 5),))),)

@@ -12,6 +12,8 @@ def pointwise(
     definition: Callable[..., Any],
     *cases: Case,
     torch_loses: str = "",
+    kinks: tuple[float, ...] = (),
+    slope_terms: Callable[..., Any] | None = None,
 ) -> Operation:
     """An operation on each element, in its ordinary shapes, and saturated."""
     shared = (
@@ -33,4 +35,6 @@ def pointwise(
         small=Case("10,000 numbers", (normal(100, 100),)),
         large=Case("4 million numbers", (normal(2000, 2000),)),
         pointwise=True,
+        kinks=kinks,
+        slope_terms=slope_terms,
     )
