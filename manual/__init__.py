@@ -23,6 +23,7 @@ from manual.losses.classification import (
     cross_entropy,
     nll_loss,
 )
+from manual.losses.ctc import CTCLoss, ctc_loss
 from manual.losses.regression import L1Loss, MSELoss, l1_loss, mse_loss
 from manual.module import Module, Parameter
 from manual.optimizers.sgd import SGD
@@ -32,6 +33,7 @@ __all__ = [
     "BCELoss",
     "BCEWithLogitsLoss",
     "Bilinear",
+    "CTCLoss",
     "CrossEntropyLoss",
     "Identity",
     "L1Loss",
@@ -52,6 +54,7 @@ __all__ = [
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "cross_entropy",
+    "ctc_loss",
     "l1_loss",
     "linear",
     "log_softmax",

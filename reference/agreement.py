@@ -230,7 +230,7 @@ class _TorchSide:
             torch.tensor(array.astype(dtype) if is_float else array, requires_grad=is_float)
             for array, is_float in zip(inputs, floats, strict=True)
         ]
-        self.output = module(*tensors)
+        self.output = case.torch(module)(*tensors)
         self.leaves = {f"grad_{name}": parameter for name, parameter in module.named_parameters()}
         self.leaves |= {f"grad_{i}": tensor for i, tensor in enumerate(tensors) if tensor.requires_grad}
 
