@@ -24,6 +24,7 @@ from manual.losses.classification import (
     nll_loss,
 )
 from manual.losses.ctc import CTCLoss, ctc_loss
+from manual.losses.linear_cross_entropy import LinearCrossEntropyLoss, LinearCrossEntropyOptions, linear_cross_entropy
 from manual.losses.regression import L1Loss, MSELoss, l1_loss, mse_loss
 from manual.module import Module, Parameter
 from manual.optimizers.sgd import SGD
@@ -38,6 +39,8 @@ __all__ = [
     "Identity",
     "L1Loss",
     "Linear",
+    "LinearCrossEntropyLoss",
+    "LinearCrossEntropyOptions",
     "LogSoftmax",
     "MSELoss",
     "Module",
@@ -57,6 +60,7 @@ __all__ = [
     "ctc_loss",
     "l1_loss",
     "linear",
+    "linear_cross_entropy",
     "log_softmax",
     "mse_loss",
     "nll_loss",

@@ -15,7 +15,7 @@ _REASONS = {
     """,
     "chapter to come: the rest of the losses": """
         AdaptiveLogSoftmaxWithLoss CosineEmbeddingLoss GaussianNLLLoss HingeEmbeddingLoss HuberLoss KLDivLoss
-        LinearCrossEntropyLoss LinearCrossEntropyOptions MarginRankingLoss MultiLabelMarginLoss MultiLabelSoftMarginLoss
+        MarginRankingLoss MultiLabelMarginLoss MultiLabelSoftMarginLoss
         MultiMarginLoss NLLLoss2d PoissonNLLLoss SmoothL1Loss SoftMarginLoss TripletMarginLoss TripletMarginWithDistanceLoss
     """,
     "chapter to come: convolution": """
