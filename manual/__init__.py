@@ -13,6 +13,7 @@ from manual.activations.piecewise import ReLU, relu
 from manual.activations.smooth import Sigmoid, Tanh, sigmoid, tanh
 from manual.containers import ModuleDict, ModuleList, Sequential
 from manual.layers.linear import Bilinear, Identity, Linear, bilinear, linear
+from manual.losses.adaptive import AdaptiveLogSoftmaxWithLoss
 from manual.losses.classification import (
     BCELoss,
     BCEWithLogitsLoss,
@@ -31,6 +32,7 @@ from manual.optimizers.sgd import SGD
 
 __all__ = [
     "SGD",
+    "AdaptiveLogSoftmaxWithLoss",
     "BCELoss",
     "BCEWithLogitsLoss",
     "Bilinear",

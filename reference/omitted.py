@@ -14,7 +14,7 @@ _REASONS = {
         Softmin Softplus Softshrink Softsign Tanhshrink Threshold
     """,
     "chapter to come: the rest of the losses": """
-        AdaptiveLogSoftmaxWithLoss CosineEmbeddingLoss GaussianNLLLoss HingeEmbeddingLoss HuberLoss KLDivLoss
+        CosineEmbeddingLoss GaussianNLLLoss HingeEmbeddingLoss HuberLoss KLDivLoss
         MarginRankingLoss MultiLabelMarginLoss MultiLabelSoftMarginLoss
         MultiMarginLoss NLLLoss2d PoissonNLLLoss SmoothL1Loss SoftMarginLoss TripletMarginLoss TripletMarginWithDistanceLoss
     """,
