@@ -144,7 +144,7 @@ def test_the_register_names_what_torch_loses(capsys):
     ("arguments", "message"),
     [
         (["softmx"], "'softmx': did you mean Softmax, softmax"),
-        (["losses/clasification"], "did you mean losses/classification?"),
+        (["losses/clasification"], "did you mean losses/classification"),
         (["9"], "--list shows what there is"),
         (["--dtype", "float16"], "invalid choice: 'float16'"),
         (["--json", "no/such/folder/file"], "cannot write no/such/folder/file: No such file or directory"),
