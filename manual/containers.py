@@ -80,8 +80,9 @@ class Sequential(Module):
 
         def backward(grad_output, needs=None):
             wanted = needs is None or needs[0]
-            # Below the first module that learns, nobody needs a gradient.
-            stop = 0 if wanted else next((i for i, module in enumerate(modules) if module.learns()), len(modules))
+            stop = 0
+            while not wanted and stop < len(modules) and not modules[stop].learns():
+                stop += 1  # below the first module that learns, nobody needs a gradient
             for i in range(len(modules) - 1, stop, -1):
                 (grad_output,) = backwards[i](grad_output)
             if stop < len(modules):

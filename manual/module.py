@@ -48,25 +48,29 @@ class Module:
     @staticmethod
     def call(op: Any, inputs: tuple[Any, ...], owned: tuple[Any, ...] = (), **constants: Any) -> tuple[Any, Backward]:
         """Run `op` on the inputs and on what the module owns: parameters, buffers, or `None` where it has none."""
-        arrays = [a.data if type(a) is Parameter else a for a in owned] if owned else owned
-        output, op_backward = op(*inputs, *arrays, **constants)
+        if not owned:
+            output, op_backward = op(*inputs, **constants)
+        else:
+            output, op_backward = op(*inputs, *[a.data if type(a) is Parameter else a for a in owned], **constants)
+        all_inputs = (True,) * len(inputs)
 
         def backward(grad_output, needs=None):
             if needs is None:
-                needs = (True,) * len(inputs)
-            elif len(needs) != len(inputs):
-                raise ValueError(f"{op.__name__}: needs must have one entry for each of {len(inputs)} inputs, got {needs}")
-            if owned:
-                learnt = [type(a) is Parameter and a.requires_grad for a in owned]
-                grads = op_backward(grad_output, (*needs, *learnt))
+                needs = all_inputs
+            elif len(needs) != len(all_inputs):
+                raise ValueError(f"{op.__name__}: needs must have one entry for each of {len(all_inputs)} inputs, got {needs}")
+            if not owned:
+                if len(needs) > 1:
+                    return op_backward(grad_output, needs)
+                return op_backward(grad_output) if needs[0] else (None,)  # an operation of one array takes no `needs`
+            learnt = [type(a) is Parameter and a.requires_grad for a in owned]
+            grads = op_backward(grad_output, (*needs, *learnt))
+            if True in learnt:
                 with _accumulating:
-                    for parameter, grad in zip(owned, grads[len(inputs) :], strict=True):
+                    for parameter, grad in zip(owned, grads[len(needs) :]):
                         if grad is not None:  # never in place: others may hold the first gradient too
                             parameter.grad = grad if parameter.grad is None else parameter.grad + grad
-                return grads[: len(inputs)]
-            if len(inputs) > 1:
-                return op_backward(grad_output, needs)
-            return op_backward(grad_output) if needs[0] else (None,)  # an operation of one array takes no `needs`
+            return grads[: len(needs)]
 
         return output, backward
 
@@ -98,7 +102,7 @@ class Module:
     def learns(self) -> bool:
         """Whether any parameter here or in the children wants a gradient."""
         for value in vars(self).values():
-            if isinstance(value, Parameter) and value.requires_grad:
+            if type(value) is Parameter and value.requires_grad:
                 return True
         return any(child.learns() for child in self.children())
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from manual.contract import Array, Backward, broadcast_shape, require_floats, require_shape, sum_to_shape
+from manual.contract import Array, Backward, require_floats, require_shape, sum_to_shape
 from manual.losses.reduction import reduce
 from manual.module import Module
 
@@ -18,10 +18,10 @@ def mse_loss(x: Array, target: Array, weight: Array | None = None, /, *, reducti
     Shapes:    x and target broadcast to one another; weight has the shape of x; L () or, with reduction none, theirs
     Source:    Legendre 1805, Gauss 1809
     """
-    _require_comparable("mse_loss", x, target, weight)
-    difference = np.subtract(x, target, out=...)
+    difference = _difference("mse_loss", x, target, weight)
     loss = np.multiply(difference, difference, out=...)
-    output, reduce_backward = _reduce_weighted("mse_loss", loss, weight, reduction)
+    weighted = loss if weight is None else weight * loss
+    output, reduce_backward = reduce("mse_loss", weighted, reduction, None if weight is None else weight.sum())
 
     def backward(grad_output, needs=None):
         need_x, need_target, need_weight = needs or (True, True, True)
@@ -62,10 +62,10 @@ def l1_loss(x: Array, target: Array, weight: Array | None = None, /, *, reductio
     Shapes:    x and target broadcast to one another; weight has the shape of x; L () or, with reduction none, theirs
     Kinks:     the gradient at x = t is 0
     """
-    _require_comparable("l1_loss", x, target, weight)
-    difference = np.subtract(x, target, out=...)
+    difference = _difference("l1_loss", x, target, weight)
     loss = np.abs(difference, out=...)
-    output, reduce_backward = _reduce_weighted("l1_loss", loss, weight, reduction)
+    weighted = loss if weight is None else weight * loss
+    output, reduce_backward = reduce("l1_loss", weighted, reduction, None if weight is None else weight.sum())
 
     def backward(grad_output, needs=None):
         need_x, need_target, need_weight = needs or (True, True, True)
@@ -98,18 +98,16 @@ class L1Loss(Module):
         return self.call(l1_loss, (input, target), (None,), reduction=self.reduction)
 
 
-def _require_comparable(op: str, x: Array, target: Array, weight: Array | None) -> None:
+def _difference(op: str, x: Array, target: Array, weight: Array | None) -> Array:
     require_floats(op, "x target weight", x, target, weight)
-    if x.shape != target.shape:
-        broadcast_shape(op, x=x, target=target)
     if weight is not None:
         require_shape(op, "weight", weight, x.shape)
-
-
-def _reduce_weighted(op: str, loss: Array, weight: Array | None, reduction: str) -> tuple[Array, Any]:
-    if weight is None:
-        return reduce(op, loss, reduction)
-    return reduce(op, weight * loss, reduction, total=np.add.reduce(weight, axis=None))
+    try:
+        return np.subtract(x, target, out=...)
+    except ValueError:
+        raise ValueError(
+            f"{op}: expected x and target of shapes that broadcast together, got {x.shape} and {target.shape}"
+        ) from None
 
 
 def _grad_weight(loss: Array, output: Array, grad: Any, weight: Array, reduction: str) -> Array:

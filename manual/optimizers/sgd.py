@@ -65,7 +65,7 @@ class SGD(Optimizer):
                 if not plain:
                     direction = self._direction(parameter, direction, group)
                 if direction.size <= BLOCK:
-                    parameter.data += step_size * direction
+                    parameter.data += direction * step_size
                 else:
                     _add_in_blocks(parameter.data, direction, step_size)
 
@@ -90,4 +90,4 @@ def _add_in_blocks(w: Array, direction: Array, scale: float) -> None:
     """W ← w + scale · direction in place, row by row or a few at a time, so that the product stays in the cache."""
     rows = max(1, BLOCK * len(w) // w.size)
     for start in range(0, len(w), rows):
-        w[start : start + rows] += scale * direction[start : start + rows]
+        w[start : start + rows] += direction[start : start + rows] * scale
