@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self, overload
 
 from manual.contract import Backward
-from manual.module import Module
+from manual.module import Module, check_needs
 
 
 class ModuleList(Module):
@@ -15,17 +15,19 @@ class ModuleList(Module):
         self.extend(modules or ())
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
-        """The modules, named by their positions."""
-        return ((str(position), module) for position, module in enumerate(self._modules))
+        """The modules, named by their positions, and what a subclass has beside them."""
+        yield from ((str(position), module) for position, module in enumerate(self._modules))
+        yield from super().named_children()
 
-    def append(self, module: Module) -> None:
+    def append(self, module: Module) -> Self:
         """Add a module at the end."""
-        self.insert(len(self), module)
+        return self.extend([module])
 
-    def extend(self, modules: Iterable[Module]) -> None:
+    def extend(self, modules: Iterable[Module]) -> Self:
         """Add modules at the end; all of them, or none where one is not a module."""
         added = [_require_module(self, module) for module in modules]
         self._modules.extend(added)
+        return self
 
     def insert(self, index: int, module: Module) -> None:
         """Insert a module before position `index`."""
@@ -79,6 +81,7 @@ class Sequential(Module):
             backwards.append(module_backward)
 
         def backward(grad_output, needs=None):
+            check_needs("Sequential", needs, 1)
             wanted = needs is None or needs[0]
             stop = 0
             while not wanted and stop < len(modules) and not modules[stop].learns():
@@ -92,8 +95,9 @@ class Sequential(Module):
         return input, backward
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
-        """The modules, each with its name."""
-        return iter(self._modules.items())
+        """The modules, each with its name, and what a subclass has beside them."""
+        yield from self._modules.items()
+        yield from super().named_children()
 
     def append(self, module: Module) -> Self:
         """Add a module at the end, named by its position."""
@@ -124,8 +128,9 @@ class ModuleDict(Module):
         self.update(modules or {})
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
-        """The modules, named by their keys."""
-        return iter(self._modules.items())
+        """The modules, named by their keys, and what a subclass has beside them."""
+        yield from self._modules.items()
+        yield from super().named_children()
 
     def update(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]]) -> None:
         """Set several modules; all of them, or none where one is not a module."""

@@ -25,6 +25,12 @@ class Parameter:
         return f"Parameter({self.data!r})"
 
 
+def check_needs(name: str, needs: tuple[bool, ...] | None, inputs: int) -> None:
+    """Refuse `needs` of another length than there are inputs."""
+    if needs is not None and len(needs) != inputs:
+        raise ValueError(f"{name}: needs must have one entry for each of {inputs} inputs, got {needs}")
+
+
 class Module:
     """What all modules share: calling an operation, finding parameters, state dicts, training mode.
 
@@ -57,8 +63,8 @@ class Module:
         def backward(grad_output, needs=None):
             if needs is None:
                 needs = all_inputs
-            elif len(needs) != len(all_inputs):
-                raise ValueError(f"{op.__name__}: needs must have one entry for each of {len(all_inputs)} inputs, got {needs}")
+            else:
+                check_needs(op.__name__, needs, len(all_inputs))
             if not owned:
                 if len(needs) > 1:
                     return op_backward(grad_output, needs)
@@ -90,7 +96,7 @@ class Module:
     def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
         """Every parameter once, each with its path; the module's own come first, then its children's."""
         seen = set()
-        for name, tensor in self._named_state(prefix):
+        for name, tensor in self._named_state(prefix and prefix + "."):
             if isinstance(tensor, Parameter) and id(tensor) not in seen:
                 seen.add(id(tensor))
                 yield name, tensor
@@ -126,17 +132,17 @@ class Module:
         `strict=False` passes over missing and surplus keys; a wrong shape is an error all the same.
         """
         own = self.state_dict()
-        new = {name: np.asarray(value) for name, value in state_dict.items() if name in own}
+        new = {name: _as_numbers(value) for name, value in state_dict.items() if name in own}
         problems = []
         if strict and (missing := [name for name in own if name not in state_dict]):
             problems.append(f"missing {', '.join(missing)}")
         if strict and (surplus := [name for name in state_dict if name not in own]):
             problems.append(f"unexpected {', '.join(surplus)}")
         for name, value in new.items():
-            if value.shape != own[name].shape:
+            if isinstance(value, str):
+                problems.append(f"{name} must hold numbers, got {value}")
+            elif value.shape != own[name].shape:
                 problems.append(f"{name} must have shape {own[name].shape}, got {value.shape}")
-            elif value.dtype.kind not in "fiub":
-                problems.append(f"{name} must hold numbers, got {value.dtype}")
         if problems:
             raise ValueError(f"{type(self).__name__}.load_state_dict: {'; '.join(problems)}")
         for name, value in new.items():
@@ -172,3 +178,12 @@ class Module:
         lines = [f"({name}): {child!r}".replace("\n", "\n  ") for name, child in self.named_children()]
         inside = "\n  " + "\n  ".join(lines) + "\n" if lines else self.extra_repr()
         return f"{type(self).__name__}({inside})"
+
+
+def _as_numbers(value: Any) -> Array | str:
+    """The value as an array of real numbers, or else what it is."""
+    try:
+        array = np.asarray(value)
+    except ValueError:  # lists of different lengths
+        return type(value).__name__
+    return array if array.dtype.kind in "fiub" else str(array.dtype)

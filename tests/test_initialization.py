@@ -63,7 +63,7 @@ def test_no_inputs():
 @pytest.mark.parametrize(("name", "sizes"), [("Linear", (2, 2)), ("Bilinear", (2, 2, 2))])
 def test_a_dtype_of_integers_is_refused_as_in_torch(name, sizes):
     """U(−1, 1) rounded to integers would be 0 throughout."""
-    with pytest.raises((TypeError, ValueError), match="dtype must be a floating-point"):
+    with pytest.raises((TypeError, ValueError), match="dtype must"):
         getattr(manual, name)(*sizes, dtype=np.int64)
     with pytest.raises(RuntimeError):
         getattr(torch.nn, name)(*sizes, dtype=torch.int64)

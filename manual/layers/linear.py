@@ -17,7 +17,7 @@ from manual.contract import (
     sum_to_shape,
 )
 from manual.initialization import uniform_fan_in
-from manual.module import Module, Parameter
+from manual.module import Module, Parameter, check_needs
 
 
 def linear(x: Array, weight: Array, bias: Array | None = None, /) -> tuple[Array, Backward]:
@@ -47,7 +47,7 @@ def linear(x: Array, weight: Array, bias: Array | None = None, /) -> tuple[Array
         grad_weight = grad_output.T.dot(x) if need_weight else None
         grad_bias = None
         if need_bias and bias is not None:
-            grad_bias = sum_rows(grad_output) if bias.shape == (len(weight),) else sum_to_shape(grad_output, bias.shape)
+            grad_bias = sum_rows(grad_output) if bias.shape == (len(weight),) else _grad_bias(grad_output, bias)
         return grad_x, grad_weight, grad_bias
 
     return output, backward
@@ -71,7 +71,7 @@ def _linear_of_rows(x: Array, weight: Array, bias: Array | None) -> tuple[Array,
         grad_output = cotangent("linear", grad_output, shape, dtype)
         grad_rows = grad_output.reshape(len(rows), math.prod(weight.shape[:-1]))
         grad_x, grad_weight, _ = linear_backward(grad_rows, (need_x, need_weight, False))
-        grad_bias = sum_to_shape(grad_output, bias.shape) if need_bias and bias is not None else None
+        grad_bias = _grad_bias(grad_output, bias) if need_bias and bias is not None else None
         return (
             grad_x.reshape(x.shape) if need_x else None,
             grad_weight.reshape(weight.shape) if need_weight else None,
@@ -79,6 +79,11 @@ def _linear_of_rows(x: Array, weight: Array, bias: Array | None) -> tuple[Array,
         )
 
     return output, backward
+
+
+def _grad_bias(grad_output: Array, bias: Array) -> Array:
+    grad = sum_to_shape(grad_output, bias.shape)
+    return grad.copy() if grad is grad_output else grad  # the caller's array is the caller's
 
 
 def _misfit(x: Array, weight: Array, bias: Array | None) -> ValueError:
@@ -197,6 +202,7 @@ class Identity(Module):
         """Return `input` itself."""
 
         def backward(grad_output, needs=None):
+            check_needs("Identity", needs, 1)
             return (grad_output if needs is None or needs[0] else None,)
 
         return input, backward

@@ -158,7 +158,7 @@ def nll_loss(
     require_floats(op, "x weight", x, weight)
     axis = _class_axis(op, x, weight)
     index, kept, weights = _class_targets(op, x, target, weight, ignore_index, axis)
-    loss = np.where(kept, -weights * np.take_along_axis(x, index, axis), 0)
+    loss = -weights * np.where(kept, np.take_along_axis(x, index, axis), 0)  # an ignored sample may hold anything
     output, reduce_backward = reduce(op, loss.reshape(target.shape), reduction, weights.sum())
 
     def backward(grad_output, needs=None):
@@ -223,13 +223,16 @@ def cross_entropy(
             raise ValueError(f"{op}: ignore_index is for class indices, got {ignore_index} with class probabilities")
         return _cross_entropy_of_probabilities(x, target, weight, axis, reduction, label_smoothing)
     index, kept, weights = _class_targets(op, x, target, weight, ignore_index, axis)
+    if not kept.all():  # an ignored sample may hold anything, infinities and NaN too
+        x = x.copy()
+        np.moveaxis(x, axis, -1)[~kept.squeeze(axis)] = 0.0
     if label_smoothing == 0:
         return _cross_entropy_of_classes(x, index, kept, weights, axis, reduction)
     q = np.zeros_like(x)
     q += label_smoothing / x.shape[axis] * (1 if weight is None else _along(weight, x, axis))
     np.put_along_axis(q, index, np.take_along_axis(q, index, axis) + (1 - label_smoothing) * weights, axis)
     q *= kept
-    output, grad_scores, _ = _cross_entropy_of_weights(x, q, axis, reduction, weights.sum())
+    output, grad_scores, _ = _cross_entropy_of_weights(x, q, axis, reduction, weights.sum(), kept)
 
     def backward(grad_output, needs=None):
         return (grad_scores(grad_output) if needs is None or needs[0] else None), None, None
@@ -290,7 +293,7 @@ def _cross_entropy_of_probabilities(
 
 
 def _cross_entropy_of_weights(
-    x: Array, q: Array, axis: int, reduction: str, total: Any
+    x: Array, q: Array, axis: int, reduction: str, total: Any, kept: Any = True
 ) -> tuple[Array, Callable[[Any], Array], Callable[[Any], Array]]:
     """ℓ = −Σⱼ qⱼ log pⱼ, and the functions that carry grad_L to (pⱼ Σᵢ qᵢ − qⱼ) g and to −log pⱼ g."""
     largest, below = below_largest(x, axis)
@@ -300,7 +303,7 @@ def _cross_entropy_of_weights(
 
     def grad_losses(grad_output):
         grad_loss = np.asarray(reduce_backward(grad_output))
-        return np.expand_dims(grad_loss, axis) if reduction == "none" else grad_loss
+        return np.where(kept, np.expand_dims(grad_loss, axis) if reduction == "none" else grad_loss, 0)
 
     def grad_scores(grad_output):
         # For the largest k, p Σ q − q = (Σⱼ≠ₖ qⱼ − s qₖ) / (1 + s), in which nothing cancels as pₖ goes to 1.

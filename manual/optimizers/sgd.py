@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 from manual.contract import Array
 from manual.module import Parameter
 from manual.optimizers.optimizer import Optimizer
@@ -79,7 +81,7 @@ class SGD(Optimizer):
             return grad
         buffer = self.momentum_buffers.get(parameter)
         if buffer is None:
-            buffer = self.momentum_buffers[parameter] = grad.copy()
+            buffer = self.momentum_buffers[parameter] = np.array(grad)
         else:
             buffer *= momentum
             buffer += (1 - group["dampening"]) * grad
