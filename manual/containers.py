@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self, overload
 
 from manual.contract import Backward
-from manual.module import Module, check_needs
+from manual.module import Module, wrong_needs
 
 
 class ModuleList(Module):
@@ -77,11 +77,12 @@ class Sequential(Module):
         modules = list(self._modules.values())
         backwards = []
         for module in modules:
-            input, module_backward = module(input)
+            input, module_backward = module.forward(input)
             backwards.append(module_backward)
 
         def backward(grad_output, needs=None):
-            check_needs("Sequential", needs, 1)
+            if needs is not None and len(needs) != 1:
+                raise wrong_needs("Sequential", needs, 1)
             wanted = needs is None or needs[0]
             stop = 0
             while not wanted and stop < len(modules) and not modules[stop].learns():

@@ -25,10 +25,9 @@ class Parameter:
         return f"Parameter({self.data!r})"
 
 
-def check_needs(name: str, needs: tuple[bool, ...] | None, inputs: int) -> None:
-    """Refuse `needs` of another length than there are inputs."""
-    if needs is not None and len(needs) != inputs:
-        raise ValueError(f"{name}: needs must have one entry for each of {inputs} inputs, got {needs}")
+def wrong_needs(name: str, needs: tuple[bool, ...], inputs: int) -> ValueError:
+    """What is raised where `needs` has another length than there are inputs."""
+    return ValueError(f"{name}: needs must have one entry for each of {inputs} inputs, got {needs}")
 
 
 class Module:
@@ -63,8 +62,8 @@ class Module:
         def backward(grad_output, needs=None):
             if needs is None:
                 needs = all_inputs
-            else:
-                check_needs(op.__name__, needs, len(all_inputs))
+            elif len(needs) != len(all_inputs):
+                raise wrong_needs(op.__name__, needs, len(all_inputs))
             if not owned:
                 if len(needs) > 1:
                     return op_backward(grad_output, needs)

@@ -25,7 +25,7 @@ def sigmoid(x: Array, /) -> tuple[Array, Backward]:
     require_floats("sigmoid", "x", x)
     few = x.size <= FEW
     if few:
-        output = expit(x, out=...)
+        output = expit(x)
     else:
         e = np.abs(x, out=...)
         np.negative(e, out=e)
@@ -38,8 +38,7 @@ def sigmoid(x: Array, /) -> tuple[Array, Backward]:
     def backward(grad_output):
         grad_output = cotangent("sigmoid", grad_output, output.shape, output.dtype)
         if few:
-            slope = np.negative(x, out=...)
-            expit(slope, out=slope)
+            slope = expit(-x)
             slope *= output
         else:
             slope = denominator * denominator

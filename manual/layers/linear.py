@@ -17,7 +17,7 @@ from manual.contract import (
     sum_to_shape,
 )
 from manual.initialization import uniform_fan_in
-from manual.module import Module, Parameter, check_needs
+from manual.module import Module, Parameter, wrong_needs
 
 
 def linear(x: Array, weight: Array, bias: Array | None = None, /) -> tuple[Array, Backward]:
@@ -202,7 +202,8 @@ class Identity(Module):
         """Return `input` itself."""
 
         def backward(grad_output, needs=None):
-            check_needs("Identity", needs, 1)
+            if needs is not None and len(needs) != 1:
+                raise wrong_needs("Identity", needs, 1)
             return (grad_output if needs is None or needs[0] else None,)
 
         return input, backward

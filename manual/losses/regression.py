@@ -19,7 +19,7 @@ def mse_loss(x: Array, target: Array, weight: Array | None = None, /, *, reducti
     Source:    Legendre 1805, Gauss 1809
     """
     difference = _difference("mse_loss", x, target, weight)
-    loss = np.multiply(difference, difference, out=...)
+    loss = difference * difference
     weighted = loss if weight is None else weight * loss
     output, reduce_backward = reduce("mse_loss", weighted, reduction, None if weight is None else weight.sum())
 
@@ -63,7 +63,7 @@ def l1_loss(x: Array, target: Array, weight: Array | None = None, /, *, reductio
     Kinks:     the gradient at x = t is 0
     """
     difference = _difference("l1_loss", x, target, weight)
-    loss = np.abs(difference, out=...)
+    loss = np.abs(difference)
     weighted = loss if weight is None else weight * loss
     output, reduce_backward = reduce("l1_loss", weighted, reduction, None if weight is None else weight.sum())
 
@@ -72,7 +72,7 @@ def l1_loss(x: Array, target: Array, weight: Array | None = None, /, *, reductio
         grad = reduce_backward(grad_output)
         grad_x = grad_target = grad_weight = None
         if need_x or need_target:
-            grad_difference = np.sign(difference, out=...)
+            grad_difference = np.sign(difference)
             grad_difference *= grad
             if weight is not None:
                 grad_difference *= weight
@@ -103,7 +103,7 @@ def _difference(op: str, x: Array, target: Array, weight: Array | None) -> Array
     if weight is not None:
         require_shape(op, "weight", weight, x.shape)
     try:
-        return np.subtract(x, target, out=...)
+        return x - target
     except ValueError:
         raise ValueError(
             f"{op}: expected x and target of shapes that broadcast together, got {x.shape} and {target.shape}"

@@ -9,7 +9,7 @@ from manual.contract import Array
 from manual.module import Parameter
 from manual.optimizers.optimizer import Optimizer
 
-BLOCK = 65536  # elements
+BLOCK = 1 << 20  # elements
 
 
 class SGD(Optimizer):
