@@ -24,7 +24,7 @@ from manual.activations.hard import (
     relu6,
     softshrink,
 )
-from manual.activations.normalized import LogSoftmax, Softmax, log_softmax, softmax
+from manual.activations.normalized import LogSoftmax, Softmax, Softmax2d, Softmin, gumbel_softmax, log_softmax, softmax, softmin
 from manual.activations.piecewise import LeakyReLU, PReLU, ReLU, RReLU, Threshold, leaky_relu, prelu, relu, rrelu, threshold
 from manual.activations.smooth import (
     LogSigmoid,
@@ -92,6 +92,8 @@ __all__ = [
     "SiLU",
     "Sigmoid",
     "Softmax",
+    "Softmax2d",
+    "Softmin",
     "Softplus",
     "Softshrink",
     "Softsign",
@@ -106,6 +108,7 @@ __all__ = [
     "elu",
     "gelu",
     "glu",
+    "gumbel_softmax",
     "hardshrink",
     "hardsigmoid",
     "hardswish",
@@ -126,6 +129,7 @@ __all__ = [
     "sigmoid",
     "silu",
     "softmax",
+    "softmin",
     "softplus",
     "softshrink",
     "softsign",

@@ -9,9 +9,6 @@ _REASONS = {
         UninitializedParameter
     """,
     "`Module.register_buffer` takes the array itself": "Buffer",
-    "chapter to come: the rest of the activations": """
-        Softmax2d Softmin
-    """,
     "chapter to come: the rest of the losses": """
         AdaptiveLogSoftmaxWithLoss CTCLoss CosineEmbeddingLoss GaussianNLLLoss HingeEmbeddingLoss HuberLoss KLDivLoss
         LinearCrossEntropyLoss LinearCrossEntropyOptions MarginRankingLoss MultiLabelMarginLoss MultiLabelSoftMarginLoss

@@ -5,8 +5,8 @@ For one slope s and one curve c, s = 1 where x > 0 and a factor elsewhere, they 
 
 import numpy as np
 
-from manual.activations.exact import exp_of
 from manual.activations.piecewise import slopes
+from manual.activations.tails import exp_of
 from manual.contract import Array, Backward, cotangent, require_floats
 from manual.module import Module
 

@@ -8,10 +8,10 @@ gate has reached its limits, so that ±∞ gives these limits and not NaN.
 import math
 
 import numpy as np
-from scipy.special import ndtr
+from scipy.special import erfcx, ndtr
 
-from manual.activations.exact import exp_of
 from manual.activations.smooth import sigmoid
+from manual.activations.tails import FAR, exp_of, longer
 from manual.contract import Array, Backward, cotangent, require_axis, require_floats
 from manual.module import Module
 
@@ -28,7 +28,7 @@ def silu(x: Array, /) -> tuple[Array, Backward]:
     Source:    Elfwing, Uchibe & Doya 2018; Ramachandran, Zoph & Le 2017, Searching for Activation Functions
     """
     require_floats("silu", "x", x)
-    c = np.clip(x, -2000.0, 40.0, out=...)
+    c = np.asarray(np.clip(x, -2000.0, 40.0))
     h = np.multiply(c, 0.5, out=...)
     np.exp(h, out=h)
     denominator = h * h
@@ -66,7 +66,7 @@ def mish(x: Array, /) -> tuple[Array, Backward]:
     Source:    Misra 2020, Mish: A Self Regularized Non-Monotonic Activation Function
     """
     require_floats("mish", "x", x)
-    c = np.clip(x, -2000.0, 40.0, out=...)
+    c = np.asarray(np.clip(x, -2000.0, 40.0))
     h = np.multiply(c, 0.5, out=...)
     np.exp(h, out=h)
     w = h * h
@@ -116,31 +116,36 @@ def gelu(x: Array, /, *, approximate: str = "none") -> tuple[Array, Backward]:
         return _gelu_tanh(x)
     if approximate != "none":
         raise ValueError(f"gelu: approximate must be 'none' or 'tanh', got {approximate!r}")
-    c = np.clip(x, -50.0, 50.0, out=...)
+    c = np.asarray(np.clip(x, -50.0, 50.0))
     gate = ndtr(c, out=...)
+    output = np.maximum(x, -50.0, out=...)
+    output *= gate
+    far = c < FAR
+    has_far = far.any()
+    if has_far:
+        c_far = longer(c[far])
+        exp_far = np.exp(-c_far * c_far / 2)
+        gate_far = erfcx(-c[far] / math.sqrt(2)) / 2 * exp_far
+        output[far] = c_far * gate_far
 
     def backward(grad_output):
-        slope = exp_of(_minus_half_square, c)
+        slope = np.multiply(c, c, out=...)
+        slope *= -0.5
+        np.exp(slope, out=slope)
         slope *= c
         slope /= math.sqrt(2 * math.pi)
         slope += gate
+        if has_far:
+            slope[far] = gate_far + c_far * exp_far / math.sqrt(2 * math.pi)
         slope *= cotangent("gelu", grad_output, slope.shape, slope.dtype)
         return (slope,)
 
-    output = np.maximum(x, -50.0, out=...)
-    output *= gate
     return output, backward
-
-
-def _minus_half_square(x: Array) -> Array:
-    v = np.multiply(x, x, out=...)
-    v *= -0.5
-    return v
 
 
 def _gelu_tanh(x: Array) -> tuple[Array, Backward]:
     # As silu, with σ(v) for σ(x), v = 2u = x (a + b x²), x v′ = x (a + 3 b x²), h = exp(v/2)
-    c = np.clip(x, -30.0, 8.0, out=...)
+    c = np.asarray(np.clip(x, -30.0, 8.0))
     h = exp_of(_gelu_u, c)
     denominator = h * h
     denominator += 1.0

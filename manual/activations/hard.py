@@ -22,7 +22,7 @@ def _cut(op: str, x: Array, low: float, high: float) -> tuple[Array, Backward]:
     require_floats(op, "x", x)
     if low > high:
         raise ValueError(f"{op}: min_val must not be above max_val, got {low} and {high}")
-    output = np.clip(x, low, high, out=...)
+    output = np.asarray(np.clip(x, low, high))
 
     def backward(grad_output):
         grad_output = cotangent(op, grad_output, output.shape, output.dtype)
@@ -79,7 +79,7 @@ def hardsigmoid(x: Array, /) -> tuple[Array, Backward]:
     Source:    Courbariaux, Bengio & David 2015, BinaryConnect; Howard et al. 2019, Searching for MobileNetV3
     """
     require_floats("hardsigmoid", "x", x)
-    output = np.clip(x, -3.0, 3.0, out=...)
+    output = np.asarray(np.clip(x, -3.0, 3.0))
     output += 3.0
     output /= 6.0
 
@@ -183,7 +183,7 @@ def softshrink(x: Array, /, *, lambd: float = 0.5) -> tuple[Array, Backward]:
     require_floats("softshrink", "x", x)
     if not 0 <= lambd <= np.finfo(x.dtype).max:
         raise ValueError(f"softshrink: lambd must be finite and not negative, got {lambd}")
-    output = np.clip(x, -lambd, lambd, out=...)
+    output = np.asarray(np.clip(x, -lambd, lambd))
     np.subtract(x, output, out=output)
 
     def backward(grad_output):

@@ -176,8 +176,7 @@ class RReLU(Module):
 
     def forward(self, input: Array) -> tuple[Array, Backward]:
         """Apply `rrelu` to each element."""
-        options = {"lower": self.lower, "upper": self.upper, "training": self.training, "generator": self.generator}
-        return self.call(rrelu, (input,), **options)
+        return self.call(rrelu, (input,), lower=self.lower, upper=self.upper, training=self.training, generator=self.generator)
 
     def extra_repr(self) -> str:
         """The bounds."""

@@ -10,7 +10,7 @@ import math
 import numpy as np
 from scipy.special import expit
 
-from manual.activations.exact import exp_of
+from manual.activations.tails import exp_of
 from manual.contract import Array, Backward, cotangent, require_floats
 from manual.module import Module
 
@@ -104,7 +104,7 @@ def softsign(x: Array, /) -> tuple[Array, Backward]:
     """
     require_floats("softsign", "x", x)
     largest = float(np.finfo(x.dtype).max)
-    output = np.clip(x, -largest, largest, out=...)  # ±∞ gives ±1, not NaN
+    output = np.asarray(np.clip(x, -largest, largest))  # ±∞ gives ±1, not NaN
     denominator = np.abs(output, out=...)
     denominator += 1.0
     output /= denominator
@@ -138,7 +138,7 @@ def tanhshrink(x: Array, /) -> tuple[Array, Backward]:
     # x − tanh x cancels where |x| is small, the fraction converges there. So it is taken of c, x cut off at ±1, and the
     # difference from there on, which is 0 where x = c, is added.
     tanh_x = np.tanh(x, out=...)
-    c = np.clip(x, -1.0, 1.0, out=...)
+    c = np.asarray(np.clip(x, -1.0, 1.0))
     square = c * c
     w = np.divide(square, FRACTION[0], out=...)
     for odd in FRACTION[1:]:

@@ -31,7 +31,7 @@ def _rrelu(m, x, lower=1 / 8, upper=1 / 3, training=False, noise=None):
     return _leaky(m, x, m.exactly(noise) if training else (lower + upper) / 2)
 
 
-def _torch_rrelu(x: torch.Tensor, training: bool = False, noise: Any = None, **constants: float) -> torch.Tensor:
+def _torch_rrelu(x: torch.Tensor, training: bool = False, noise: Any = None, **constants: Any) -> torch.Tensor:
     """Torch draws its noise itself; given one, this is what it computes with it."""
     if training:
         return torch.where(x > 0, x, torch.tensor(noise, dtype=x.dtype) * x)
