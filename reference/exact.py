@@ -69,6 +69,10 @@ def lift(value: Callable[..., Any], *derivatives: Callable[..., Any]) -> Callabl
     return each(apply, len(derivatives))
 
 
+# mpmath's own erfc of complex numbers looks at the real part's size alone, and loses the step.
+erfc = lift(mp.erfc, lambda x: -2 / mp.sqrt(mp.pi) * mp.exp(-x * x))
+
+
 @dataclass(frozen=True)
 class Truth:
     """The output and gradients as they are, and the scale of each: what one unit of relative rounding can move it by."""

@@ -9,10 +9,6 @@ _REASONS = {
         UninitializedParameter
     """,
     "`Module.register_buffer` takes the array itself": "Buffer",
-    "chapter to come: the rest of the activations": """
-        CELU ELU GELU GLU Hardshrink Hardsigmoid Hardswish Hardtanh LeakyReLU LogSigmoid Mish PReLU RReLU ReLU6 SELU SiLU Softmax2d
-        Softmin Softplus Softshrink Softsign Tanhshrink Threshold
-    """,
     "chapter to come: the rest of the losses": """
         AdaptiveLogSoftmaxWithLoss CTCLoss CosineEmbeddingLoss GaussianNLLLoss HingeEmbeddingLoss HuberLoss KLDivLoss
         LinearCrossEntropyLoss LinearCrossEntropyOptions MarginRankingLoss MultiLabelMarginLoss MultiLabelSoftMarginLoss

@@ -7,7 +7,16 @@ none once k takes nearly everything.
 
 import numpy as np
 
-from manual.contract import Array, Backward, as_rows, cotangent, require_axis, require_floats, sum_columns
+from manual.contract import (
+    Array,
+    Backward,
+    as_rows,
+    cotangent,
+    require_axis,
+    require_floats,
+    require_shape,
+    sum_columns,
+)
 from manual.module import Module
 
 
@@ -116,3 +125,88 @@ class LogSoftmax(Module):
     def extra_repr(self) -> str:
         """The axis."""
         return f"dim={self.dim}"
+
+
+def softmin(x: Array, /, *, dim: int = -1) -> tuple[Array, Backward]:
+    """`softmax` of −x: the smallest score gets the largest probability.
+
+    Forward:   pᵢ = exp(−xᵢ) / Σⱼ exp(−xⱼ)
+    Backward:  grad_xᵢ = −pᵢ (gᵢ − Σⱼ pⱼ gⱼ)      (g = grad_p)
+    Shapes:    x, p (...); the sums run along `dim`
+    """
+    require_floats("softmin", "x", x)
+    require_axis("softmin", x, dim)
+    output, softmax_backward = softmax(np.negative(x, out=...), dim=dim)
+
+    def backward(grad_output):
+        (grad,) = softmax_backward(cotangent("softmin", grad_output, output.shape, output.dtype))
+        return (np.negative(grad, out=...),)
+
+    return output, backward
+
+
+class Softmin(Module):
+    """`softmin` as a module; `dim` must be given."""
+
+    def __init__(self, dim: int) -> None:
+        self.dim = dim
+
+    def forward(self, input: Array) -> tuple[Array, Backward]:
+        """Apply `softmin` along `dim`."""
+        return self.call(softmin, (input,), dim=self.dim)
+
+    def extra_repr(self) -> str:
+        """The axis."""
+        return f"dim={self.dim}"
+
+
+class Softmax2d(Module):
+    """`softmax` over the channels of images, (N, C, H, W) or (C, H, W)."""
+
+    def forward(self, input: Array) -> tuple[Array, Backward]:
+        """Apply `softmax` along the third axis from the end."""
+        if np.ndim(input) not in (3, 4):
+            raise ValueError(f"Softmax2d: expected an input (N, C, H, W) or (C, H, W), got shape {np.shape(input)}")
+        return self.call(softmax, (input,), dim=-3)
+
+
+def gumbel_softmax(
+    logits: Array,
+    /,
+    *,
+    tau: float = 1.0,
+    hard: bool = False,
+    dim: int = -1,
+    noise: Array | None = None,
+    generator: np.random.Generator | None = None,
+) -> tuple[Array, Backward]:
+    """Draw from the classes with these logits, in a way that lets a gradient through.
+
+    Forward:   p = softmax((x + noise) / τ);  y = p, or where `hard`, 1 for the largest p and 0 for the others
+    Backward:  grad_x = softmax's at p / τ, whether `hard` or not (the straight-through estimator)
+    Shapes:    logits x, y (...); `noise` has the shape of x, and is drawn from the Gumbel distribution by `generator` unless given
+    Source:    Jang, Gu & Poole 2017; Maddison, Mnih & Teh 2017, The Concrete Distribution
+    """
+    op = "gumbel_softmax"
+    require_floats(op, "logits", logits)
+    require_axis(op, logits, dim)
+    if tau == 0:
+        raise ValueError("gumbel_softmax: tau must not be 0, got 0")
+    if noise is None:
+        generator = np.random.default_rng() if generator is None else generator
+        noise = np.asarray(generator.gumbel(size=logits.shape))
+    else:
+        require_shape(op, "noise", noise, logits.shape)
+    scores = np.add(logits, noise, dtype=logits.dtype, casting="same_kind", out=...)
+    scores /= tau
+    output, softmax_backward = softmax(scores, dim=dim)
+    if hard and output.size and output.ndim:
+        largest = output.argmax(axis=dim, keepdims=True)
+        output = np.zeros_like(output)
+        np.put_along_axis(output, largest, 1, dim)
+
+    def backward(grad_output):
+        (grad,) = softmax_backward(cotangent(op, grad_output, output.shape, output.dtype))
+        return (np.divide(grad, tau, out=...),)
+
+    return output, backward
