@@ -21,7 +21,7 @@ BESIDE_TORCH = 4.0  # an operation's worst r may not exceed torch's worst, but b
 
 @dataclass(frozen=True)
 class Element:
-    """One element of an array: where it is, what torch and we have there, the truth in ten digits, and our r."""
+    """One element of an array: its input or index, torch's value, the truth in ten digits, our value and its r."""
 
     place: str
     torch: float
@@ -46,14 +46,17 @@ class Quantity:
 
 @dataclass(frozen=True)
 class Agreement:
-    """What was measured on one case in one dtype; it holds where there are no complaints."""
+    """What was measured on one case in one dtype; it holds where there are no complaints.
+
+    `torch_loses` is what the case says; `None` where nobody need say why.
+    """
 
     operation: str
     case: str
     dtype: str
     quantities: tuple[Quantity, ...] = ()
     complaints: tuple[str, ...] = ()
-    torch_loses: str = ""
+    torch_loses: str | None = ""
 
     def worst(self, gradients: bool) -> Quantity:
         """The quantity with the largest ratio among the gradients, or among the outputs."""
@@ -168,7 +171,7 @@ def measure(
 class Record:
     """Collects what is measured on one case."""
 
-    def __init__(self, operation: str, case: str, dtype: Any, torch_loses: str) -> None:
+    def __init__(self, operation: str, case: str, dtype: Any, torch_loses: str | None) -> None:
         self.operation, self.case, self.dtype, self.torch_loses = operation, case, np.dtype(dtype), torch_loses
         self.quantities: list[Quantity] = []
         self.complaints: list[str] = []
@@ -187,27 +190,26 @@ class Record:
             return
         truth = exact.overflowed(truth, self.dtype)
         mine, torchs = ratios(ours, truth, scale), ratios(theirs, truth, scale)
-        worst, torchs_worst = mine.max(initial=0), torchs.max(initial=0)
-        lost = None
-        if torchs_worst > LIMIT:
-            at = np.unravel_index(torchs.argmax(), torchs.shape)
+        worst, torchs_worst = float(mine.max(initial=0)), float(torchs.max(initial=0))
+
+        def element(ratios: Any) -> Element:
+            at = np.unravel_index(ratios.argmax(), ratios.shape)
+            place = str([int(index) for index in at]) if x is None else f"x = {x[at]}"
             digits = exact.mp.nstr(exact.mp.mpf(truth[at]), 10)
-            lost = Element(_place(torchs, x), float(theirs[at]), digits, float(ours[at]), float(mine[at]))
-        self.quantities.append(Quantity(name, error(ours, truth), float(worst), float(torchs_worst), lost))
+            return Element(place, float(theirs[at]), digits, float(np.asarray(ours)[at]), float(mine[at]))
+
+        lost = element(torchs) if torchs_worst > LIMIT else None
+        self.quantities.append(Quantity(name, error(ours, truth), worst, torchs_worst, lost))
         if not worst <= LIMIT:
-            self.complain(f"{name}: r = {worst:.3g} at {_place(mine, x)}, allowed {LIMIT:.3g}")
-        if lost and not self.torch_loses:
+            here = element(mine)
+            self.complain(f"{name}: r = {worst:.3g}, allowed {LIMIT:.3g}: {here.ours:.10g} at {here.place}, in truth {here.truth}")
+        if lost and self.torch_loses == "":
             self.complain(f"{name}: torch is off by r = {torchs_worst:.3g}, and the case does not say why")
 
     def agreement(self) -> Agreement:
         """What was collected."""
         quantities, complaints = tuple(self.quantities), tuple(self.complaints)
         return Agreement(self.operation, self.case, str(self.dtype), quantities, complaints, self.torch_loses)
-
-
-def _place(ratios: Any, x: Any) -> str:
-    at = np.unravel_index(ratios.argmax(), ratios.shape)
-    return f"x = {x[at]}" if x is not None else str([int(index) for index in at])
 
 
 def measure_module(case: ModuleCase, dtype: Any) -> Agreement:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import mpmath
@@ -64,8 +65,9 @@ def lift(value: Callable[..., Any], *derivatives: Callable[..., Any]) -> Callabl
     return each(apply, len(derivatives))
 
 
+@lru_cache(maxsize=1 << 14)  # a value is wanted again for its derivative, and by another function of the same numbers
 def _exp(x: Any) -> Any:
-    # mpmath takes milliseconds for the hundreds of digits in the exponent of exp(−1e300); no float tells it from 0
+    # The exponent of exp(−1e300) has hundreds of digits, for which mpmath takes milliseconds; no float tells it from 0
     return mp.exp(x) if not x < -(2**20) else mp.zero
 
 
