@@ -27,9 +27,10 @@ def relu(x: Array, /) -> tuple[Array, Backward]:
     output = np.maximum(x, 0.0, out=...)
 
     def backward(grad_output):
-        # Read from the output, which the next layer keeps anyway, so that x itself can be freed.
+        # Read from the output, which the next layer keeps anyway, so that x itself can be freed. It is never negative; `!=` lets
+        # the gradient at NaN pass, as torch does, where `>` would stop it.
         grad_output = cotangent("relu", grad_output, output.shape, output.dtype)
-        return (np.multiply(grad_output, (output > 0.0).astype(output.dtype), out=...),)
+        return (np.multiply(grad_output, (output != 0.0).astype(output.dtype), out=...),)
 
     return output, backward
 

@@ -15,6 +15,7 @@ from manual.contract import Array, Backward, cotangent, require_floats
 from manual.module import Module
 
 FEW = 1024  # up to here a call costs more than its arithmetic, and SciPy's functions, one call each, are the fastest
+NEAR = 80.0  # up to here expit is right in every dtype; farther out it gives 0 for what is subnormal
 FRACTION = tuple(float(odd) for odd in range(21, 1, -2))  # of tanh's continued fraction, as many as doubles need up to |x| = 1
 
 
@@ -27,7 +28,7 @@ def sigmoid(x: Array, /) -> tuple[Array, Backward]:
     Source:    Verhulst 1845; Rumelhart, Hinton & Williams 1986
     """
     require_floats("sigmoid", "x", x)
-    few = x.size <= FEW
+    few = x.size <= FEW and np.abs(x).max(initial=0.0) < NEAR
     if few:
         output = expit(x)
     else:

@@ -120,6 +120,7 @@ _logits_cases = (
         torch_loses="σ(x) rounds to 1, and the digits of 1 − σ(x) are gone",
     ),
     Case("large targets", (normal(4, scale=10.0), uniform(0, 1, 4))),
+    Case("extreme", ([-1e4, -1e4, 1e4, 1e4], [0.0, 1.0, 0.0, 1.0]), {"reduction": "none"}),
 )
 
 
@@ -157,6 +158,7 @@ def _index_cases(scores, torch_loses=""):
             {"reduction": "none"},
             torch_loses=torch_loses,
         ),
+        Case("extreme", ([[-1e4, 1e4, 0.0], [1e4, -1e4, 1e4], [-1e4, -1e4, 1e4]], [0, 1, 2]), {"reduction": "none"}),
     )
 
 
