@@ -42,6 +42,7 @@ from manual.activations.smooth import (
 )
 from manual.containers import ModuleDict, ModuleList, Sequential
 from manual.layers.linear import Bilinear, Identity, Linear, bilinear, linear
+from manual.losses.adaptive import AdaptiveLogSoftmaxWithLoss
 from manual.losses.classification import (
     BCELoss,
     BCEWithLogitsLoss,
@@ -52,16 +53,20 @@ from manual.losses.classification import (
     cross_entropy,
     nll_loss,
 )
+from manual.losses.ctc import CTCLoss, ctc_loss
+from manual.losses.linear_cross_entropy import LinearCrossEntropyLoss, LinearCrossEntropyOptions, linear_cross_entropy
 from manual.losses.regression import L1Loss, MSELoss, l1_loss, mse_loss
 from manual.module import Module, Parameter
 from manual.optimizers.sgd import SGD
 
 __all__ = [
     "SGD",
+    "AdaptiveLogSoftmaxWithLoss",
     "BCELoss",
     "BCEWithLogitsLoss",
     "Bilinear",
     "CELU",
+    "CTCLoss",
     "CrossEntropyLoss",
     "ELU",
     "GELU",
@@ -75,6 +80,8 @@ __all__ = [
     "LeakyReLU",
     "Linear",
     "LogSigmoid",
+    "LinearCrossEntropyLoss",
+    "LinearCrossEntropyOptions",
     "LogSoftmax",
     "MSELoss",
     "Mish",
@@ -113,9 +120,11 @@ __all__ = [
     "hardsigmoid",
     "hardswish",
     "hardtanh",
+    "ctc_loss",
     "l1_loss",
     "leaky_relu",
     "linear",
+    "linear_cross_entropy",
     "log_softmax",
     "logsigmoid",
     "mish",

@@ -216,7 +216,8 @@ def measure_module(case: ModuleCase, dtype: Any) -> Agreement:
     """Carry the state of a module across, and compare output, gradients of the inputs and of every parameter.
 
     The judge is torch in float64, on the same numbers; the scale is the largest |J|ᵀ|g| of an array, from torch's Jacobian. (The
-    operations within have their own cases, judged element by element; here it is the wiring that is under test.)
+    operations within have their own cases, judged element by element; here it is the wiring that is under test.) Several outputs
+    are compared as one, laid end to end.
     """
     ours = case.module.construct(manual, lambda a: a.astype(dtype) if isinstance(a, np.ndarray) else a)
     generator = np.random.default_rng(len(case.inputs.label))
@@ -228,7 +229,12 @@ def measure_module(case: ModuleCase, dtype: Any) -> Agreement:
     grad_output = np.random.default_rng(0).standard_normal(theirs.output.shape).astype(dtype)
     try:
         output, backward = ours(*inputs)
-        grads = backward(grad_output)
+        if isinstance(output, tuple):
+            grad_output_parts = np.split(grad_output, np.cumsum([part.size for part in output])[:-1])
+            grads = backward(tuple(grad.reshape(part.shape) for grad, part in zip(grad_output_parts, output, strict=True)))
+            output = np.concatenate([part.reshape(-1) for part in output])
+        else:
+            grads = backward(grad_output)
     except Exception as exception:
         record.complain(f"raised {exception!r}")
         return record.agreement()
@@ -259,7 +265,8 @@ class _TorchSide:
             torch.tensor(array.astype(dtype) if is_float else array, requires_grad=is_float)
             for array, is_float in zip(inputs, floats, strict=True)
         ]
-        self.output = module(*tensors)
+        output = case.torch(module)(*tensors)
+        self.output = torch.cat([part.reshape(-1) for part in output]) if isinstance(output, tuple) else output
         self.leaves = {f"grad_{name}": parameter for name, parameter in module.named_parameters()}
         self.leaves |= {f"grad_{i}": tensor for i, tensor in enumerate(tensors) if tensor.requires_grad}
 

@@ -110,11 +110,15 @@ def build(name: str, *args: Any, **kwargs: Any) -> Build:
 
 @dataclass(frozen=True, eq=False)
 class ModuleCase:
-    """A module and its inputs, which are given as for a `Case`."""
+    """A module and its inputs, which are given as for a `Case`.
+
+    `torch` makes of torch's module the function that ours is held against, where that is not the module itself.
+    """
 
     module: Build
     inputs: Case
     label: str = ""
+    torch: Callable[[Any], Callable[..., Any]] = lambda module: module
 
     @property
     def name(self) -> str:

@@ -4,9 +4,23 @@ from reference.case import ModuleCase, Operation
 from reference.cases import containers
 from reference.cases.activations import exponential, gated, hard, normalized, piecewise, smooth
 from reference.cases.layers import linear
-from reference.cases.losses import classification, regression
+from reference.cases.losses import adaptive, classification, ctc, linear_cross_entropy, regression
 
-CHAPTERS = (linear, piecewise, hard, smooth, exponential, gated, normalized, regression, classification, containers)
+CHAPTERS = (
+    linear,
+    piecewise,
+    hard,
+    smooth,
+    exponential,
+    gated,
+    normalized,
+    regression,
+    classification,
+    linear_cross_entropy,
+    adaptive,
+    ctc,
+    containers,
+)
 
 OPERATIONS: dict[str, Operation] = {op.name: op for chapter in CHAPTERS for op in getattr(chapter, "OPERATIONS", ())}
 MODULES: tuple[ModuleCase, ...] = tuple(case for chapter in CHAPTERS for case in chapter.MODULES)

@@ -42,7 +42,8 @@ def _nll_loss(m, x, target, weight=None, ignore_index=-100, reduction="mean"):
     return reduced(-weights * picked, reduction, np.sum(weights))
 
 
-def _cross_entropy(m, x, target, weight=None, ignore_index=-100, reduction="mean", label_smoothing=0.0):
+def cross_entropy(m, x, target, weight=None, ignore_index=-100, reduction="mean", label_smoothing=0.0):
+    """Cross-entropy, as the textbook has it."""
     axis = 0 if x.ndim == 1 else 1
     count = x.shape[axis]
     log_p = x - m.log(m.exp(x).sum(axis=axis, keepdims=True))
@@ -230,7 +231,7 @@ OPERATIONS = (
     Operation(
         manual.cross_entropy,
         F.cross_entropy,
-        _cross_entropy,
+        cross_entropy,
         cases=_cross_entropy_cases,
         small=Case("64 × 128", (normal(64, 128), classes(128, 64))),
         large=Case("4096 × 1024", (normal(4096, 1024), classes(1024, 4096))),

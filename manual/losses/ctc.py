@@ -1,0 +1,182 @@
+"""A loss between a long sequence of predictions and a short one of labels, where nobody says which belong together."""
+
+from typing import Any
+
+import numpy as np
+
+from manual.contract import Array, Backward, require_floats, require_indices, require_shape
+from manual.losses.reduction import reduce
+from manual.module import Module
+
+START, END = -1, -2  # in the place of a class: states that emit none
+
+
+def ctc_loss(
+    log_probs: Array,
+    targets: Array,
+    input_lengths: Any,
+    target_lengths: Any,
+    /,
+    *,
+    blank: int = 0,
+    reduction: str = "mean",
+    zero_infinity: bool = False,
+) -> tuple[Array, Backward]:
+    """Connectionist temporal classification: the improbability of a sequence of labels, however they are laid out in time.
+
+    A path has a class at each time; it spells what is left of them once repetitions are merged and then blanks dropped.
+    The paths that spell the labels l run through the states start, blank, l₁, blank, l₂, …, l_S, blank, end: at each time they
+    stay, or go on by one state, or by two where these are not the same label. A state emits its class; start and end emit none.
+
+    Forward:   ℓ = −log Σ Πₜ exp xₜ[class at t]  (x = log_probs; Σ over the paths) = −log arrive_T(end),
+               arriveₜ(s) = Σ departₜ₋₁(s′) over the states s′ before s,  departₜ(s) = arriveₜ(s) exp xₜ[class of s]
+               none: L = ℓ;  sum: L = Σ ℓ;  mean: L = Σ ℓ / max(target_length, 1) / N
+    Backward:  grad_xₜ[c] = −g Σ pₜ(s) over the states s of class c,  pₜ(s) the probability, given the labels, of being in s at
+               t: departₜ(s) leaveₜ(s) / Σₛ departₜ(s) leaveₜ(s), leave being arrive with time and states reversed  (g = grad_ℓ)
+    Shapes:    log_probs (T, N, C) or (T, C); targets (N, S), or (Σ target_lengths) one after the other;
+               input_lengths, target_lengths (N), or () for one sequence, arrays or tuples; L () or, with reduction none, (N)
+    Corners:   labels that no path spells have a loss of ∞ and a gradient of NaN, or 0 and 0 with `zero_infinity`.
+               The gradient is that with respect to log_probs as they are. torch's also has the term g exp xₜ[c] of a log_softmax
+               taken to stand before it; behind an actual log_softmax, whose backward drops that term, both give the same
+    Source:    Graves, Fernández, Gomez & Schmidhuber 2006, Connectionist Temporal Classification
+    """
+    op = "ctc_loss"
+    require_floats(op, "log_probs", log_probs)
+    if log_probs.ndim not in (2, 3) or log_probs.size == 0:
+        raise ValueError(f"{op}: log_probs must have shape (T, N, C) or (T, C), without a 0, got {log_probs.shape}")
+    x = log_probs if log_probs.ndim == 3 else log_probs[:, None]
+    steps, count, classes = x.shape
+    if not 0 <= blank < classes:
+        raise ValueError(f"{op}: blank must be a class from 0 to {classes - 1}, got {blank}")
+    input_lengths = _lengths(op, "input_lengths", input_lengths, count, steps)
+    target_lengths = _lengths(op, "target_lengths", target_lengths, count)
+    labels = _labels(op, targets, target_lengths, blank, classes)
+
+    time, state, sequence = np.arange(steps)[:, None], np.arange(2 * labels.shape[1] + 3)[:, None], np.arange(count)
+    end = 2 * target_lengths + 2
+    spelled = np.full((state.size, count), blank)
+    spelled[0] = START
+    spelled[2:-1:2] = labels.T
+    spelled[state >= end] = END
+    emitted = np.where(spelled < 0, blank, spelled)
+    log_y = x[:, sequence, emitted]
+    log_y[:, spelled < 0] = -np.inf
+    log_y_peak = _peak(log_y)
+    log_y -= log_y_peak  # small numbers keep more digits through the sums
+    # Each sequence turns within its own length: the first time and state become the last; what lies beyond stays beyond.
+    turned_state = (end - state) % state.size
+    turned = ((input_lengths - 1 - time) % steps)[:, None], turned_state, sequence
+    arrivals, peaks = _arrivals(
+        np.concatenate((log_y, log_y[turned]), axis=2), np.concatenate((spelled, spelled[turned_state, sequence]), axis=1)
+    )
+    with np.errstate(over="ignore"):  # the lowest numbers, peaks of what is impossible, add up to −∞
+        peaks = peaks[:, :count]
+        peaks[1:] += log_y_peak[:, 0]
+        counted = np.arange(steps + 1)[:, None] <= input_lengths
+        log_likelihood = arrivals[input_lengths, end, sequence] + np.where(counted, peaks, 0.0).sum(axis=0)
+    impossible = np.isneginf(log_likelihood)
+    loss = np.where(impossible & zero_infinity, 0, -log_likelihood)
+    share = np.maximum(target_lengths, 1).astype(x.dtype) if reduction == "mean" else x.dtype.type(1)
+    output, reduce_backward = reduce(op, (loss / share).reshape(log_probs.shape[1:-1]), reduction)
+
+    def backward(grad_output, needs=None):
+        grad_loss = np.reshape(reduce_backward(grad_output), -1) / share
+        if needs is not None and not needs[0]:
+            return None, None, None, None
+        p = arrivals[:-1, :, :count] + log_y
+        p += arrivals[:-1, :, count:][turned]
+        p -= _peak(p)
+        np.exp(p, out=p)
+        p /= np.maximum(p.sum(axis=1, keepdims=True), 1.0)  # the sum is at least its largest term, 1, or all is impossible
+        place = (time * count + sequence)[:, None] * classes + emitted
+        occupancy = np.bincount(place.ravel(), p.ravel(), x.size).reshape(x.shape).astype(x.dtype)
+        unknown = 0.0 if zero_infinity else np.nan
+        grad_x = occupancy * np.where(impossible, unknown, -grad_loss).astype(x.dtype)[:, None]
+        grad_x[time >= input_lengths] = 0.0
+        return grad_x.reshape(log_probs.shape), None, None, None
+
+    return output, backward
+
+
+def _arrivals(log_y: Array, spelled: Array) -> tuple[Array, Array]:
+    """Return log arriveₜ(s), at each time and after the last, less its peak over the states, and these peaks.
+
+    Logarithms, since the probabilities of long sequences underflow; less their peaks, since small numbers keep more digits.
+    """
+    steps, states, count = log_y.shape
+    arrivals = np.empty((steps + 1, states, count), log_y.dtype)
+    peaks = np.empty((steps + 1, count), log_y.dtype)
+    departed = np.full((states + 2, count), -np.inf, log_y.dtype)
+    departed[2] = 0.0  # all begins at the start
+    from_two_before, from_before, from_itself = departed[:-2], departed[1:-1], departed[2:]
+    bars = np.zeros((states, count), log_y.dtype)
+    bars[2:] = np.where(spelled[2:] == spelled[:-2], -np.inf, 0.0)
+    lowest, others = np.finfo(log_y.dtype).min, np.empty((2, states, count), log_y.dtype)
+    for t in range(steps + 1):
+        # log Σ exp of three: the largest, plus log1p of what the others come to beside it
+        leap, high = from_two_before + bars, np.maximum(from_before, from_itself)
+        np.minimum(from_before, from_itself, out=others[0])
+        np.minimum(high, leap, out=others[1])
+        largest = np.maximum(high, leap, out=leap)
+        others -= np.maximum(largest, lowest, out=high)  # −∞ less any number is −∞
+        np.exp(others, out=others)
+        arrived = np.add(others[0], others[1], out=arrivals[t])
+        np.log1p(arrived, out=arrived)
+        arrived += largest
+        arrived -= np.maximum.reduce(arrived, axis=0, initial=lowest, out=peaks[t])
+        if t < steps:
+            np.add(arrived, log_y[t], out=from_itself)
+    return arrivals, peaks
+
+
+def _peak(x: Array) -> Array:
+    """The largest over the states; the lowest number where all are −∞, so that taking it off leaves them so."""
+    return np.maximum.reduce(x, axis=1, keepdims=True, initial=np.finfo(x.dtype).min)
+
+
+def _lengths(op: str, name: str, lengths: Any, count: int, most: int | None = None) -> Array:
+    lengths = np.asarray(lengths)
+    require_indices(op, name, lengths)
+    if lengths.shape != () or count != 1:
+        require_shape(op, name, lengths, (count,))
+    if lengths.min() < 0 or (most is not None and lengths.max() > most):
+        expected = "at least 0" if most is None else f"from 0 to {most}"
+        raise ValueError(f"{op}: {name} must be {expected}, got {lengths.tolist()}")
+    return lengths.reshape(count).astype(int)
+
+
+def _labels(op: str, targets: Array, target_lengths: Array, blank: int, classes: int) -> Array:
+    """The targets of each sequence in a row, filled up with zeros."""
+    require_indices(op, "targets", targets)
+    kept = np.arange(target_lengths.max()) < target_lengths[:, None]
+    if targets.ndim == 1:
+        require_shape(op, "targets", targets, (int(target_lengths.sum()),))
+    elif targets.ndim != 2 or len(targets) != len(kept) or targets.shape[1] < kept.shape[1]:
+        expected = f"({len(kept)}, S) with S of at least {kept.shape[1]}, or ({target_lengths.sum()})"
+        raise ValueError(f"{op}: targets must have shape {expected}, got {targets.shape}")
+    else:
+        targets = targets[:, : kept.shape[1]][kept]
+    if (wrong := (targets < 0) | (targets >= classes) | (targets == blank)).any():
+        raise ValueError(
+            f"{op}: targets must be classes from 0 to {classes - 1} but for the blank, {blank}, got {targets[wrong][0]}"
+        )
+    labels = np.zeros(kept.shape, int)
+    labels[kept] = targets
+    return labels
+
+
+class CTCLoss(Module):
+    """`ctc_loss` as a module."""
+
+    def __init__(self, blank: int = 0, reduction: str = "mean", zero_infinity: bool = False) -> None:
+        self.blank, self.reduction, self.zero_infinity = blank, reduction, zero_infinity
+
+    def forward(self, log_probs: Array, targets: Array, input_lengths: Any, target_lengths: Any) -> tuple[Array, Backward]:
+        """Compare `log_probs` over time with the labels `targets`."""
+        return self.call(
+            ctc_loss,
+            (log_probs, targets, input_lengths, target_lengths),
+            blank=self.blank,
+            reduction=self.reduction,
+            zero_infinity=self.zero_infinity,
+        )
