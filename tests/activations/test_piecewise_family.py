@@ -87,11 +87,11 @@ def test_rrelu_draws_as_torch_does(training):
     output, backward = module(x)
     torch.manual_seed(0)
     theirs = -F.rrelu(torch.tensor(x), 0.25, 0.75, training=training).numpy()
-    for slopes in (-output, backward(np.ones_like(x))[0], theirs):
-        assert slopes.min() >= 0.25
-        assert slopes.max() <= 0.75
-        assert slopes.mean() == pytest.approx(0.5, abs=0.003)
-        assert slopes.std() == pytest.approx(0.5 / np.sqrt(12) if training else 0, abs=0.003)
+    for drawn in (-output, backward(np.ones_like(x))[0], theirs):
+        assert drawn.min() >= 0.25
+        assert drawn.max() <= 0.75
+        assert drawn.mean() == pytest.approx(0.5, abs=0.003)
+        assert drawn.std() == pytest.approx(0.5 / np.sqrt(12) if training else 0, abs=0.003)
     assert (manual.rrelu(np.ones(5), training=True)[0] == 1).all()  # fresh noise; what is positive stays
 
 
