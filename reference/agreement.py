@@ -127,7 +127,7 @@ def reference(operation: Operation, case: Case, dtype: Any) -> tuple[Any, tuple[
 
 def _torch_is_right(output: Any, grads: tuple[Any, ...]) -> exact.Truth:
     values = [None if array is None else exact.exactly(array) for array in (output, *grads)]
-    scales = [None if array is None else abs(array) for array in values]
+    scales = [None if array is None else np.asarray(abs(array), dtype=object) for array in values]  # 0-d, abs gives no array
     return exact.Truth(values[0], scales[0], tuple(values[1:]), tuple(scales[1:]))
 
 

@@ -28,7 +28,7 @@ def silu(x: Array, /) -> tuple[Array, Backward]:
     Source:    Elfwing, Uchibe & Doya 2018; Ramachandran, Zoph & Le 2017, Searching for Activation Functions
     """
     require_floats("silu", "x", x)
-    c = np.asarray(np.clip(x, -2000.0, 40.0))
+    c = np.asarray(np.clip(x, -2000.0, 50.0))  # up there (h / (1 + h²)) h is 1 exactly
     h = np.multiply(c, 0.5, out=...)
     np.exp(h, out=h)
     denominator = h * h
