@@ -23,7 +23,7 @@ from manual.losses.classification import (
     cross_entropy,
     nll_loss,
 )
-from manual.losses.regression import L1Loss, MSELoss, l1_loss, mse_loss
+from manual.losses.regression import HuberLoss, L1Loss, MSELoss, SmoothL1Loss, huber_loss, l1_loss, mse_loss, smooth_l1_loss
 from manual.module import Module, Parameter
 from manual.optimizers.sgd import SGD
 
@@ -33,6 +33,7 @@ __all__ = [
     "BCEWithLogitsLoss",
     "Bilinear",
     "CrossEntropyLoss",
+    "HuberLoss",
     "Identity",
     "L1Loss",
     "Linear",
@@ -46,12 +47,14 @@ __all__ = [
     "ReLU",
     "Sequential",
     "Sigmoid",
+    "SmoothL1Loss",
     "Softmax",
     "Tanh",
     "bilinear",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "cross_entropy",
+    "huber_loss",
     "l1_loss",
     "linear",
     "log_softmax",
@@ -59,6 +62,7 @@ __all__ = [
     "nll_loss",
     "relu",
     "sigmoid",
+    "smooth_l1_loss",
     "softmax",
     "tanh",
 ]
