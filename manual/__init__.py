@@ -23,6 +23,7 @@ from manual.losses.classification import (
     cross_entropy,
     nll_loss,
 )
+from manual.losses.likelihood import GaussianNLLLoss, KLDivLoss, PoissonNLLLoss, gaussian_nll_loss, kl_div, poisson_nll_loss
 from manual.losses.regression import HuberLoss, L1Loss, MSELoss, SmoothL1Loss, huber_loss, l1_loss, mse_loss, smooth_l1_loss
 from manual.module import Module, Parameter
 from manual.optimizers.sgd import SGD
@@ -33,8 +34,10 @@ __all__ = [
     "BCEWithLogitsLoss",
     "Bilinear",
     "CrossEntropyLoss",
+    "GaussianNLLLoss",
     "HuberLoss",
     "Identity",
+    "KLDivLoss",
     "L1Loss",
     "Linear",
     "LogSoftmax",
@@ -44,6 +47,7 @@ __all__ = [
     "ModuleList",
     "NLLLoss",
     "Parameter",
+    "PoissonNLLLoss",
     "ReLU",
     "Sequential",
     "Sigmoid",
@@ -54,12 +58,15 @@ __all__ = [
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "cross_entropy",
+    "gaussian_nll_loss",
     "huber_loss",
+    "kl_div",
     "l1_loss",
     "linear",
     "log_softmax",
     "mse_loss",
     "nll_loss",
+    "poisson_nll_loss",
     "relu",
     "sigmoid",
     "smooth_l1_loss",

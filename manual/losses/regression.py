@@ -106,7 +106,7 @@ def smooth_l1_loss(x: Array, target: Array, /, *, reduction: str = "mean", beta:
     if not beta >= 0:
         raise ValueError(f"smooth_l1_loss: beta must not be negative, got {beta}")
     difference = np.subtract(x, target, out=...)
-    slope = np.clip(difference, -beta, beta, out=...)
+    slope = np.clip(difference, -beta, beta, out=np.empty_like(difference))
     loss = np.multiply(slope, -0.5, out=...)
     loss += difference
     if beta == 0:
@@ -152,7 +152,7 @@ def huber_loss(
     if not delta > 0:
         raise ValueError(f"huber_loss: delta must be positive, got {delta}")
     difference = np.subtract(x, target, out=...)
-    slope = np.clip(difference, -delta, delta, out=...)
+    slope = np.clip(difference, -delta, delta, out=np.empty_like(difference))
     loss = np.multiply(slope, -0.5, out=...)
     loss += difference
     loss *= slope
