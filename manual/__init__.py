@@ -18,6 +18,7 @@ from manual.losses.classification import (
     BCEWithLogitsLoss,
     CrossEntropyLoss,
     NLLLoss,
+    NLLLoss2d,
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
     cross_entropy,
@@ -39,6 +40,14 @@ from manual.losses.margin import (
     soft_margin_loss,
 )
 from manual.losses.regression import HuberLoss, L1Loss, MSELoss, SmoothL1Loss, huber_loss, l1_loss, mse_loss, smooth_l1_loss
+from manual.losses.similarity import (
+    CosineEmbeddingLoss,
+    TripletMarginLoss,
+    TripletMarginWithDistanceLoss,
+    cosine_embedding_loss,
+    triplet_margin_loss,
+    triplet_margin_with_distance_loss,
+)
 from manual.module import Module, Parameter
 from manual.optimizers.sgd import SGD
 
@@ -47,6 +56,7 @@ __all__ = [
     "BCELoss",
     "BCEWithLogitsLoss",
     "Bilinear",
+    "CosineEmbeddingLoss",
     "CrossEntropyLoss",
     "GaussianNLLLoss",
     "HingeEmbeddingLoss",
@@ -65,6 +75,7 @@ __all__ = [
     "MultiLabelSoftMarginLoss",
     "MultiMarginLoss",
     "NLLLoss",
+    "NLLLoss2d",
     "Parameter",
     "PoissonNLLLoss",
     "ReLU",
@@ -74,9 +85,12 @@ __all__ = [
     "SoftMarginLoss",
     "Softmax",
     "Tanh",
+    "TripletMarginLoss",
+    "TripletMarginWithDistanceLoss",
     "bilinear",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
+    "cosine_embedding_loss",
     "cross_entropy",
     "gaussian_nll_loss",
     "hinge_embedding_loss",
@@ -98,4 +112,6 @@ __all__ = [
     "soft_margin_loss",
     "softmax",
     "tanh",
+    "triplet_margin_loss",
+    "triplet_margin_with_distance_loss",
 ]
