@@ -14,9 +14,7 @@ _REASONS = {
         Softmin Softplus Softshrink Softsign Tanhshrink Threshold
     """,
     "chapter to come: the rest of the losses": """
-        AdaptiveLogSoftmaxWithLoss CTCLoss
-        LinearCrossEntropyLoss LinearCrossEntropyOptions
-
+        AdaptiveLogSoftmaxWithLoss CTCLoss LinearCrossEntropyLoss LinearCrossEntropyOptions
     """,
     "chapter to come: convolution": """
         Conv1d Conv2d Conv3d ConvTranspose1d ConvTranspose2d ConvTranspose3d Fold Unfold
