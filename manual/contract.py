@@ -87,6 +87,12 @@ def broadcast_shape(op: str, **arrays: Array) -> tuple[int, ...]:
         raise ValueError(f"{op}: expected shapes that broadcast together, got {shapes}") from None
 
 
+def broadcast(op: str, **arrays: Array) -> tuple[Array, ...]:
+    """The arrays, repeated to the shape to which all broadcast, without copies."""
+    shape = broadcast_shape(op, **arrays)
+    return tuple(array if array.shape == shape else np.broadcast_to(array, shape) for array in arrays.values())
+
+
 def sum_to_shape(grad: Array, shape: tuple[int, ...]) -> Array:
     """Undo a broadcast: sum `grad` over every axis along which an array of `shape` was repeated."""
     if grad.shape == shape:

@@ -197,6 +197,10 @@ class NLLLoss(Module):
         return self.call(nll_loss, (input, target), (self.weight,), **constants)
 
 
+class NLLLoss2d(NLLLoss):
+    """The name that `NLLLoss` once had for images, which torch keeps."""
+
+
 def cross_entropy(
     x: Array,
     target: Array,

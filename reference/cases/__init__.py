@@ -4,7 +4,16 @@ from reference.case import ModuleCase, Operation
 from reference.cases import containers
 from reference.cases.activations import exponential, gated, hard, normalized, piecewise, smooth
 from reference.cases.layers import linear
-from reference.cases.losses import adaptive, classification, ctc, linear_cross_entropy, regression
+from reference.cases.losses import (
+    adaptive,
+    classification,
+    ctc,
+    likelihood,
+    linear_cross_entropy,
+    margin,
+    regression,
+    similarity,
+)
 
 CHAPTERS = (
     linear,
@@ -15,9 +24,12 @@ CHAPTERS = (
     gated,
     normalized,
     regression,
+    likelihood,
     classification,
     linear_cross_entropy,
     adaptive,
+    margin,
+    similarity,
     ctc,
     containers,
 )
