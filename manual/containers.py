@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self, overload
 
 from manual.contract import Backward
-from manual.module import Module
+from manual.module import Module, wrong_needs
 
 
 class ModuleList(Module):
@@ -15,17 +15,19 @@ class ModuleList(Module):
         self.extend(modules or ())
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
-        """The modules, named by their positions."""
-        return ((str(position), module) for position, module in enumerate(self._modules))
+        """The modules, named by their positions, and what a subclass has beside them."""
+        yield from ((str(position), module) for position, module in enumerate(self._modules))
+        yield from super().named_children()
 
-    def append(self, module: Module) -> None:
+    def append(self, module: Module) -> Self:
         """Add a module at the end."""
-        self.insert(len(self), module)
+        return self.extend([module])
 
-    def extend(self, modules: Iterable[Module]) -> None:
+    def extend(self, modules: Iterable[Module]) -> Self:
         """Add modules at the end; all of them, or none where one is not a module."""
         added = [_require_module(self, module) for module in modules]
         self._modules.extend(added)
+        return self
 
     def insert(self, index: int, module: Module) -> None:
         """Insert a module before position `index`."""
@@ -75,13 +77,16 @@ class Sequential(Module):
         modules = list(self._modules.values())
         backwards = []
         for module in modules:
-            input, module_backward = module(input)
+            input, module_backward = module.forward(input)
             backwards.append(module_backward)
 
         def backward(grad_output, needs=None):
+            if needs is not None and len(needs) != 1:
+                raise wrong_needs("Sequential", needs, 1)
             wanted = needs is None or needs[0]
-            # Below the first module that learns, nobody needs a gradient.
-            stop = 0 if wanted else next((i for i, module in enumerate(modules) if module.learns()), len(modules))
+            stop = 0
+            while not wanted and stop < len(modules) and not modules[stop].learns():
+                stop += 1  # below the first module that learns, nobody needs a gradient
             for i in range(len(modules) - 1, stop, -1):
                 (grad_output,) = backwards[i](grad_output)
             if stop < len(modules):
@@ -91,8 +96,9 @@ class Sequential(Module):
         return input, backward
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
-        """The modules, each with its name."""
-        return iter(self._modules.items())
+        """The modules, each with its name, and what a subclass has beside them."""
+        yield from self._modules.items()
+        yield from super().named_children()
 
     def append(self, module: Module) -> Self:
         """Add a module at the end, named by its position."""
@@ -123,8 +129,9 @@ class ModuleDict(Module):
         self.update(modules or {})
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
-        """The modules, named by their keys."""
-        return iter(self._modules.items())
+        """The modules, named by their keys, and what a subclass has beside them."""
+        yield from self._modules.items()
+        yield from super().named_children()
 
     def update(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]]) -> None:
         """Set several modules; all of them, or none where one is not a module."""

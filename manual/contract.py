@@ -5,6 +5,7 @@ gradient of the output back to the arrays: it returns a tuple with one gradient 
 have or where `needs` says that nobody wants it.
 """
 
+import math
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
@@ -86,6 +87,12 @@ def broadcast_shape(op: str, **arrays: Array) -> tuple[int, ...]:
         raise ValueError(f"{op}: expected shapes that broadcast together, got {shapes}") from None
 
 
+def broadcast(op: str, **arrays: Array) -> tuple[Array, ...]:
+    """The arrays, repeated to the shape to which all broadcast, without copies."""
+    shape = broadcast_shape(op, **arrays)
+    return tuple(array if array.shape == shape else np.broadcast_to(array, shape) for array in arrays.values())
+
+
 def sum_to_shape(grad: Array, shape: tuple[int, ...]) -> Array:
     """Undo a broadcast: sum `grad` over every axis along which an array of `shape` was repeated."""
     if grad.shape == shape:
@@ -103,3 +110,19 @@ def sum_rows(matrix: Array) -> Array:
 @lru_cache(maxsize=32)
 def _ones(count: int, dtype: np.dtype[Any]) -> Array:
     return np.ones(count, dtype)
+
+
+def sum_columns(matrix: Array) -> Array:
+    """Σ over the columns of a matrix, as a product with ones."""
+    return matrix.dot(_ones(matrix.shape[1], matrix.dtype))
+
+
+def as_rows(x: Array, axis: int) -> tuple[Array, Callable[[Array], Array]]:
+    """The lines of x along `axis` as the rows of a matrix, and the function that brings such rows back into the shape of x."""
+    moved = x if axis in (-1, x.ndim - 1) or x.ndim == 0 else np.moveaxis(x, axis, -1)
+    rows = moved.reshape(math.prod(moved.shape[:-1]), moved.shape[-1] if x.ndim else 1)
+
+    def back(rows: Array) -> Array:
+        return rows.reshape(moved.shape) if moved is x else np.moveaxis(rows.reshape(moved.shape), -1, axis)
+
+    return rows, back

@@ -17,6 +17,8 @@ def uniform_fan_in(
     A `generator` makes the draw repeatable; without one it comes from fresh entropy.
     Source: He, Zhang, Ren & Sun 2015, Delving Deep into Rectifiers; LeCun et al. 1998, Efficient BackProp
     """
+    if np.dtype(dtype).kind != "f":
+        raise TypeError(f"dtype must be a floating-point type, got {np.dtype(dtype)}")
     bound = 1 / math.sqrt(fan_in) if fan_in > 0 else 0.0
     generator = np.random.default_rng() if generator is None else generator
     return generator.uniform(-bound, bound, shape).astype(dtype, copy=False)

@@ -25,6 +25,11 @@ class Parameter:
         return f"Parameter({self.data!r})"
 
 
+def wrong_needs(name: str, needs: tuple[bool, ...], inputs: int) -> ValueError:
+    """What is raised where `needs` has another length than there are inputs."""
+    return ValueError(f"{name}: needs must have one entry for each of {inputs} inputs, got {needs}")
+
+
 class Module:
     """What all modules share: calling an operation, finding parameters, state dicts, training mode.
 
@@ -48,25 +53,29 @@ class Module:
     @staticmethod
     def call(op: Any, inputs: tuple[Any, ...], owned: tuple[Any, ...] = (), **constants: Any) -> tuple[Any, Backward]:
         """Run `op` on the inputs and on what the module owns: parameters, buffers, or `None` where it has none."""
-        arrays = [a.data if type(a) is Parameter else a for a in owned] if owned else owned
-        output, op_backward = op(*inputs, *arrays, **constants)
+        if not owned:
+            output, op_backward = op(*inputs, **constants)
+        else:
+            output, op_backward = op(*inputs, *[a.data if type(a) is Parameter else a for a in owned], **constants)
+        all_inputs = (True,) * len(inputs)
 
         def backward(grad_output, needs=None):
             if needs is None:
-                needs = (True,) * len(inputs)
-            elif len(needs) != len(inputs):
-                raise ValueError(f"{op.__name__}: needs must have one entry for each of {len(inputs)} inputs, got {needs}")
-            if owned:
-                learnt = [type(a) is Parameter and a.requires_grad for a in owned]
-                grads = op_backward(grad_output, (*needs, *learnt))
+                needs = all_inputs
+            elif len(needs) != len(all_inputs):
+                raise wrong_needs(op.__name__, needs, len(all_inputs))
+            if not owned:
+                if len(needs) > 1:
+                    return op_backward(grad_output, needs)
+                return op_backward(grad_output) if needs[0] else (None,)  # an operation of one array takes no `needs`
+            learnt = [type(a) is Parameter and a.requires_grad for a in owned]
+            grads = op_backward(grad_output, (*needs, *learnt))
+            if True in learnt:
                 with _accumulating:
-                    for parameter, grad in zip(owned, grads[len(inputs) :], strict=True):
+                    for parameter, grad in zip(owned, grads[len(needs) :]):
                         if grad is not None:  # never in place: others may hold the first gradient too
                             parameter.grad = grad if parameter.grad is None else parameter.grad + grad
-                return grads[: len(inputs)]
-            if len(inputs) > 1:
-                return op_backward(grad_output, needs)
-            return op_backward(grad_output) if needs[0] else (None,)  # an operation of one array takes no `needs`
+            return grads[: len(needs)]
 
         return output, backward
 
@@ -86,7 +95,7 @@ class Module:
     def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
         """Every parameter once, each with its path; the module's own come first, then its children's."""
         seen = set()
-        for name, tensor in self._named_state(prefix):
+        for name, tensor in self._named_state(prefix and prefix + "."):
             if isinstance(tensor, Parameter) and id(tensor) not in seen:
                 seen.add(id(tensor))
                 yield name, tensor
@@ -98,7 +107,7 @@ class Module:
     def learns(self) -> bool:
         """Whether any parameter here or in the children wants a gradient."""
         for value in vars(self).values():
-            if isinstance(value, Parameter) and value.requires_grad:
+            if type(value) is Parameter and value.requires_grad:
                 return True
         return any(child.learns() for child in self.children())
 
@@ -122,17 +131,17 @@ class Module:
         `strict=False` passes over missing and surplus keys; a wrong shape is an error all the same.
         """
         own = self.state_dict()
-        new = {name: np.asarray(value) for name, value in state_dict.items() if name in own}
+        new = {name: _as_numbers(value) for name, value in state_dict.items() if name in own}
         problems = []
         if strict and (missing := [name for name in own if name not in state_dict]):
             problems.append(f"missing {', '.join(missing)}")
         if strict and (surplus := [name for name in state_dict if name not in own]):
             problems.append(f"unexpected {', '.join(surplus)}")
         for name, value in new.items():
-            if value.shape != own[name].shape:
+            if isinstance(value, str):
+                problems.append(f"{name} must hold numbers, got {value}")
+            elif value.shape != own[name].shape:
                 problems.append(f"{name} must have shape {own[name].shape}, got {value.shape}")
-            elif value.dtype.kind not in "fiub":
-                problems.append(f"{name} must hold numbers, got {value.dtype}")
         if problems:
             raise ValueError(f"{type(self).__name__}.load_state_dict: {'; '.join(problems)}")
         for name, value in new.items():
@@ -168,3 +177,12 @@ class Module:
         lines = [f"({name}): {child!r}".replace("\n", "\n  ") for name, child in self.named_children()]
         inside = "\n  " + "\n  ".join(lines) + "\n" if lines else self.extra_repr()
         return f"{type(self).__name__}({inside})"
+
+
+def _as_numbers(value: Any) -> Array | str:
+    """The value as an array of real numbers, or else what it is."""
+    try:
+        array = np.asarray(value)
+    except ValueError:  # lists of different lengths
+        return type(value).__name__
+    return array if array.dtype.kind in "fiub" else str(array.dtype)

@@ -22,7 +22,7 @@ try:
 
     from reference import page, report
     from reference.agreement import LIMIT
-    from reference.report import DTYPES, Entry, LostDigits, Row, short
+    from reference.report import DTYPES, Entry, LostDigits, Row, Worst, short
 except ModuleNotFoundError as missing:
     sys.exit(f'python -m reference: {missing.name} is missing; install it with: python -m pip install "handgrad[reference]"')
 
@@ -52,11 +52,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.html:
         options.html.write_text(page.as_html(rows), encoding="utf-8")
     _print_table(console, rows)
-    _print_register(console, report.register(rows))
+    _print_accuracy(console, rows)
+    _print_register(console, report.register(rows, by_dtype=False))
     _print_complaints(console, rows)
     agrees = all(row.agrees for row in rows)
     style = "bold green" if agrees else "bold red"
-    console.print(Text(f"{'✓' if agrees else '✗'} {report.summary(rows)} ({seconds:.1f} s)", style))
+    console.print(Text(f"{'✓' if agrees else '✗'} {report.summary(rows)} ({seconds:.1f} s)", style), soft_wrap=True)
     return 0 if agrees else 1
 
 
@@ -106,11 +107,11 @@ def _measure(entries: Sequence[Entry], dtypes: Sequence[str]) -> list[Row]:
     columns = BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}")
     rows = []
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("", total=sum(len(entry.cases) for entry in entries))
+        task = progress.add_task("", total=sum(len(entry.cases) + len(entry.sweeps) for entry in entries))
         for entry in entries:
             progress.update(task, description=entry.name)
             rows.append(entry.measure(dtypes))
-            progress.advance(task, len(entry.cases))
+            progress.advance(task, len(entry.cases) + len(entry.sweeps))
     return rows
 
 
@@ -132,8 +133,8 @@ def _print_table(console: Console, rows: Sequence[Row]) -> None:
 
 def _table(rows: Sequence[Row], full: bool) -> Table:
     """The rows by chapter; in full with the numbers of cases and the errors, for which a narrow terminal has no room."""
-    groups = [(dtype, gradients) for dtype in report.dtypes_of(rows) for gradients in (False, True)]
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    groups = _groups(rows)
+    table = _new_table()
     table.add_column("\n\noperation", overflow="fold")
     if full:
         table.add_column("\n\ncases", justify="right", no_wrap=True)
@@ -145,14 +146,25 @@ def _table(rows: Sequence[Row], full: bool) -> Table:
         table.add_row(Text(chapter, "bold", no_wrap=True, overflow="ellipsis"))
         for row in group:
             cases = [str(len(row.entry.cases))] if full else []
-            verdict = Text("✓", "green") if row.agrees else Text("✗", "bold red")
-            table.add_row(row.entry.name, *cases, *(_numbers(row, *which, full) for which in groups), verdict)
+            numbers = (_numbers(row.worst(*which), full) for which in groups)
+            table.add_row(row.entry.name, *cases, *numbers, _mark(row.agrees))
         table.add_section()
     return table
 
 
-def _numbers(row: Row, dtype: str, gradients: bool, full: bool) -> Text:
-    worst = row.worst(dtype, gradients)
+def _groups(rows: Sequence[Row]) -> list[tuple[str, bool]]:
+    return [(dtype, gradients) for dtype in report.dtypes_of(rows) for gradients in (False, True)]
+
+
+def _new_table() -> Table:
+    return Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+
+
+def _mark(agrees: bool) -> Text:
+    return Text("✓", "green") if agrees else Text("✗", "bold red")
+
+
+def _numbers(worst: Worst | None, full: bool) -> Text:
     if worst is None:
         return Text("not measured", "dim")
     parts = [(f"{short(worst.error):>5} ", "dim")] if full else []
@@ -162,21 +174,35 @@ def _numbers(row: Row, dtype: str, gradients: bool, full: bool) -> Text:
     return Text.assemble(*parts)
 
 
+def _print_accuracy(console: Console, rows: Sequence[Row]) -> None:
+    sweeps = report.sweeps(rows)
+    if not sweeps:
+        return
+    console.print(Text("Pointwise functions, from the smallest subnormal to infinity", "bold"))
+    table = _new_table()
+    table.add_column("\n\nfunction", overflow="fold")
+    for dtype, gradients in _groups(rows):
+        table.add_column(f"{dtype}\n{'derivative' if gradients else 'value'}\n   r torch", justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    for function, agreements in sweeps.items():
+        numbers = (_numbers(report.worst(agreements, *which), full=False) for which in _groups(rows))
+        table.add_row(function, *numbers, _mark(not any(agreement.complaints for agreement in agreements)))
+    console.print(table)
+    console.print("\nHere r is measured in units of the last digit of each value by itself.\n")
+
+
 def _print_register(console: Console, losses: Sequence[LostDigits]) -> None:
     if not losses:
         return
     console.print(Text(f"Where torch {torch.__version__} loses digits", "bold"))
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-    table.add_column("operation", overflow="fold")
-    table.add_column("quantity", no_wrap=True)
-    table.add_column("r torch", justify="right", no_wrap=True)
-    table.add_column("ours", justify="right", no_wrap=True)
-    table.add_column("because")
-    for loss in report.worst_of_each(losses):
-        torch_ratio = Text(short(loss.torch_ratio), "bold red")
-        table.add_row(loss.operation, loss.quantity, torch_ratio, short(loss.ratio), Text(loss.reason))
-    console.print(table)
-    console.print(f"\nThe worst of each operation and quantity, of {len(losses)} in all; --html and --json list every one.\n")
+    for (operation, reason), group in groupby(losses, key=lambda loss: (loss.operation, loss.reason)):
+        console.print(Text.assemble(f"\n{operation}", (f": {reason}" if reason else "", "dim")))
+        for loss in group:
+            element = loss.element
+            console.print(f"  {loss.quantity}, {loss.dtype}, {loss.case}, {element.place}", style="dim")
+            values = f"torch {element.torch:<17.10g} truth {element.truth:<17} ours {element.ours:<17.10g}"
+            console.print(Text.assemble(f"  {values} r ", (short(loss.torch_ratio), "bold red")))
+    console.print("\nThe worst of each output and gradient; --html and --json have it for each dtype.\n")
 
 
 def _print_complaints(console: Console, rows: Sequence[Row]) -> None:

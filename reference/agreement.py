@@ -20,24 +20,43 @@ BESIDE_TORCH = 4.0  # an operation's worst r may not exceed torch's worst, but b
 
 
 @dataclass(frozen=True)
+class Element:
+    """One element of an array: its input or index, torch's value, the truth in ten digits, our value and its r."""
+
+    place: str
+    torch: float
+    truth: str
+    ours: float
+    ratio: float
+
+
+@dataclass(frozen=True)
 class Quantity:
-    """One output or gradient: the largest error relative to the largest true value, and the ratios r of both sides."""
+    """One output or gradient: the largest error relative to the largest true value, and the ratios r of both sides.
+
+    `lost` is the element where torch is furthest off, if that is more than LIMIT.
+    """
 
     name: str
     error: float
     ratio: float
     torch_ratio: float
+    lost: Element | None = None
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """What was measured on one case in one dtype; it holds where there are no complaints."""
+    """What was measured on one case in one dtype; it holds where there are no complaints.
+
+    `torch_loses` is what the case says; `None` where nobody need say why.
+    """
 
     operation: str
     case: str
     dtype: str
-    quantities: tuple[Quantity, ...]
-    complaints: tuple[str, ...]
+    quantities: tuple[Quantity, ...] = ()
+    complaints: tuple[str, ...] = ()
+    torch_loses: str | None = ""
 
     def worst(self, gradients: bool) -> Quantity:
         """The quantity with the largest ratio among the gradients, or among the outputs."""
@@ -45,26 +64,23 @@ class Agreement:
         return max(chosen, key=lambda q: q.ratio, default=Quantity("none", 0.0, 0.0, 0.0))
 
 
-def ratio(got: Any, truth: Any, scale: Any) -> float:
-    """R = max |got − truth| / (u · scale), u the unit roundoff of the dtype of `got`.
+def ratios(got: Any, truth: Any, scale: Any) -> Any:
+    """R = |got − truth| / (u · scale) of each element, u the unit roundoff of the dtype of `got`.
 
     A scale below the smallest normal number counts as that, for there the spacing of numbers no longer shrinks; one that is not
     finite, as |truth|. Where the truth is infinite or NaN, the same is expected.
     """
-    if got.size == 0:
-        return 0.0
     info = np.finfo(got.dtype)
     smallest, u = exact.mp.mpf(float(info.smallest_normal)), exact.mp.mpf(float(info.eps)) / 2
-    worst = 0.0
-    for value, true, size in zip(got.flat, np.asarray(truth).flat, np.asarray(scale).flat, strict=True):
-        value = float(value)
+
+    def ratio(value: float, true: Any, size: Any) -> float:
         if not (math.isfinite(value) and exact.mp.isfinite(true)):
-            same = value == true or (math.isnan(value) and exact.mp.isnan(true))
-            worst = max(worst, 0.0 if same else math.inf)
-        else:
-            size = size if exact.mp.isfinite(size) else abs(true)
-            worst = max(worst, float(abs(value - true) / (u * max(size, smallest))))
-    return worst
+            return 0.0 if value == true or (math.isnan(value) and exact.mp.isnan(true)) else math.inf
+        size = size if exact.mp.isfinite(size) else abs(true)
+        return float(abs(value - true) / (u * max(size, smallest)))
+
+    elements = zip(got.flat, np.asarray(truth).flat, np.asarray(scale).flat, strict=True)
+    return np.reshape([ratio(float(value), true, size) for value, true, size in elements], got.shape)
 
 
 def error(got: Any, truth: Any) -> float:
@@ -111,7 +127,7 @@ def reference(operation: Operation, case: Case, dtype: Any) -> tuple[Any, tuple[
 
 def _torch_is_right(output: Any, grads: tuple[Any, ...]) -> exact.Truth:
     values = [None if array is None else exact.exactly(array) for array in (output, *grads)]
-    scales = [None if array is None else abs(array) for array in values]
+    scales = [None if array is None else np.asarray(abs(array), dtype=object) for array in values]  # 0-d, abs gives no array
     return exact.Truth(values[0], scales[0], tuple(values[1:]), tuple(scales[1:]))
 
 
@@ -125,14 +141,15 @@ def measure(
     """
     grad_output, (torch_output, torch_grads), truth = reference(operation, case, dtype)
     arrays = case.build(operation.name, dtype) if arrays is None else arrays
-    record = Record(operation.name, case, dtype)
+    record = Record(operation.name, case.label, dtype, case.torch_loses)
     try:
         output, backward = (function or operation.manual)(*arrays, **case.constants)
         grads = backward(grad_output)
     except Exception as exception:
         record.complain(f"raised {exception!r}")
         return record.agreement()
-    record.compare("output", output, torch_output, truth.output, truth.output_scale)
+    x = arrays[0] if operation.pointwise else None
+    record.compare("output", output, torch_output, truth.output, truth.output_scale, x)
     if not isinstance(grads, tuple) or len(grads) < len(arrays):
         record.complain(f"backward must return a tuple of {len(arrays)} gradients")
         return record.agreement()
@@ -144,7 +161,7 @@ def measure(
                 record.complain(f"{name} must be None")
             continue
         true = truth.grads[position]
-        record.compare(name, grad, torch_grads[position], true, truth.grad_scales[position])
+        record.compare(name, grad, torch_grads[position], true, truth.grad_scales[position], x)
         is_zero = all(value == 0 for value in true.flat)
         if true.size and is_zero != (position in case.zero):
             record.complain(f"{name} is {'zero, which proves nothing' if is_zero else 'not zero, as the case says'}")
@@ -154,8 +171,8 @@ def measure(
 class Record:
     """Collects what is measured on one case."""
 
-    def __init__(self, name: str, case: Case, dtype: Any) -> None:
-        self.name, self.case, self.dtype = name, case, np.dtype(dtype)
+    def __init__(self, operation: str, case: str, dtype: Any, torch_loses: str | None) -> None:
+        self.operation, self.case, self.dtype, self.torch_loses = operation, case, np.dtype(dtype), torch_loses
         self.quantities: list[Quantity] = []
         self.complaints: list[str] = []
 
@@ -163,24 +180,36 @@ class Record:
         """Note what is wrong."""
         self.complaints.append(complaint)
 
-    def compare(self, name: str, ours: Any, theirs: Any, truth: Any, scale: Any) -> None:
-        """Hold an array of ours and torch's against the truth."""
+    def compare(self, name: str, ours: Any, theirs: Any, truth: Any, scale: Any, x: Any = None) -> None:
+        """Hold an array of ours and torch's against the truth; `x` is the input that belongs to each element, if one does."""
         if not isinstance(ours, (np.ndarray, np.floating)):
             self.complain(f"{name} must be an array, got {type(ours).__name__}")
             return
         if ours.dtype != self.dtype or ours.shape != truth.shape:
             self.complain(f"{name} must be {self.dtype} of shape {truth.shape}, got {ours.dtype} of shape {ours.shape}")
             return
-        mine, torchs = ratio(ours, truth, scale), ratio(theirs, truth, scale)
-        self.quantities.append(Quantity(name, error(ours, truth), mine, torchs))
-        if not mine <= LIMIT:
-            self.complain(f"{name}: r = {mine:.3g}, allowed {LIMIT:.3g}")
-        if torchs > LIMIT and not self.case.torch_loses:
-            self.complain(f"{name}: torch is off by r = {torchs:.3g}, and the case does not say why")
+        truth = exact.overflowed(truth, self.dtype)
+        mine, torchs = ratios(ours, truth, scale), ratios(theirs, truth, scale)
+        worst, torchs_worst = float(mine.max(initial=0)), float(torchs.max(initial=0))
+
+        def element(ratios: Any) -> Element:
+            at = np.unravel_index(ratios.argmax(), ratios.shape)
+            place = str([int(index) for index in at]) if x is None else f"x = {x[at]}"
+            digits = exact.mp.nstr(exact.mp.mpf(truth[at]), 10)
+            return Element(place, float(theirs[at]), digits, float(np.asarray(ours)[at]), float(mine[at]))
+
+        lost = element(torchs) if torchs_worst > LIMIT else None
+        self.quantities.append(Quantity(name, error(ours, truth), worst, torchs_worst, lost))
+        if not worst <= LIMIT:
+            here = element(mine)
+            self.complain(f"{name}: r = {worst:.3g}, allowed {LIMIT:.3g}: {here.ours:.10g} at {here.place}, in truth {here.truth}")
+        if lost and self.torch_loses == "":
+            self.complain(f"{name}: torch is off by r = {torchs_worst:.3g}, and the case does not say why")
 
     def agreement(self) -> Agreement:
         """What was collected."""
-        return Agreement(self.name, self.case.label, str(self.dtype), tuple(self.quantities), tuple(self.complaints))
+        quantities, complaints = tuple(self.quantities), tuple(self.complaints)
+        return Agreement(self.operation, self.case, str(self.dtype), quantities, complaints, self.torch_loses)
 
 
 def measure_module(case: ModuleCase, dtype: Any) -> Agreement:
@@ -195,7 +224,7 @@ def measure_module(case: ModuleCase, dtype: Any) -> Agreement:
     for parameter in ours.parameters():  # the same numbers at every run
         parameter.data = generator.standard_normal(parameter.data.shape).astype(dtype)
     inputs = case.inputs.build(case.name, dtype)
-    record = Record(case.name, case.inputs, dtype)
+    record = Record(case.name, case.inputs.label, dtype, case.inputs.torch_loses)
     theirs, judge = (_TorchSide(case, ours, inputs, kind) for kind in (np.dtype(dtype), np.dtype(np.float64)))
     grad_output = np.random.default_rng(0).standard_normal(theirs.output.shape).astype(dtype)
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 import zlib
 from collections import OrderedDict
 from collections.abc import Callable
@@ -100,7 +101,8 @@ class Build:
             return convert(argument)
 
         kwargs = {name: each(value) for name, value in self.kwargs.items()}
-        return getattr(library, self.name)(*(each(argument) for argument in self.args), **kwargs)
+        with warnings.catch_warnings(action="ignore", category=FutureWarning):  # torch warns of the names it no longer advises
+            return getattr(library, self.name)(*(each(argument) for argument in self.args), **kwargs)
 
 
 def build(name: str, *args: Any, **kwargs: Any) -> Build:

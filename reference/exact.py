@@ -4,6 +4,9 @@ A formula f is evaluated on x + ih with h = 2⁻⁵⁰⁰⁰; then f′(x) = Im 
 than the whole exponent range of float64, no cancellation in a formula can reach the digits that a float64 holds: formulas are
 written as the textbook has them, not as a floating-point program must.
 
+Sums, products and quotients of complex numbers are mpmath's own. Its powers and transcendental functions are not made for an
+imaginary part as small as that: some lose it, some run out of memory over 1 + exp(−1e300). Here they carry h by their derivative.
+
 Where a formula has a kink, it branches on the real part, and so takes the derivative of the branch it says.
 Source: Squire & Trapp 1998, Using Complex Variables to Estimate Derivatives of Real Functions
 """
@@ -13,6 +16,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import mpmath
@@ -39,9 +43,6 @@ def _real(z: Any) -> Any:
     return z.real if isinstance(z, mp.mpc) else z
 
 
-exp = each(mp.exp)
-log = each(mp.log)
-tanh = each(mp.tanh)
 real = each(_real)
 exactly = each(lambda x: mp.mpf(float(x)))
 where = np.where
@@ -50,13 +51,8 @@ take = np.take_along_axis
 expand = np.expand_dims
 
 
-def absolute(x: Any) -> Any:
-    """|x|, with the derivative sign(x), 0 at 0."""
-    return x * np.sign(real(x))
-
-
 def lift(value: Callable[..., Any], *derivatives: Callable[..., Any]) -> Callable[..., Any]:
-    """A function with its derivatives given, where a convention differs from what differentiation would find.
+    """A function with its derivatives given: those of mpmath, and where a convention differs from what differentiation would find.
 
     The function and its partial derivatives take mp numbers, element by element.
     """
@@ -67,6 +63,38 @@ def lift(value: Callable[..., Any], *derivatives: Callable[..., Any]) -> Callabl
         return mp.mpc(value(*reals), step) if step else value(*reals)
 
     return each(apply, len(derivatives))
+
+
+@lru_cache(maxsize=1 << 14)  # a value is wanted again for its derivative, and by another function of the same numbers
+def _exp(x: Any) -> Any:
+    # The exponent of exp(−1e300) has hundreds of digits, for which mpmath takes milliseconds; no float tells it from 0
+    return mp.exp(x) if not x < -(2**20) else mp.zero
+
+
+def _sech_squared(x: Any) -> Any:
+    e = _exp(-2 * abs(x))
+    return 4 * e / (1 + e) ** 2
+
+
+exp = lift(_exp, _exp)
+log = lift(mp.log, lambda x: 1 / x)
+tanh = lift(mp.tanh, _sech_squared)
+
+
+def _power(z: Any, n: Any) -> Any:
+    return mp.mpc(z.real**n, n * z.real ** (n - 1) * z.imag)
+
+
+mp.mpc.__pow__ = _power  # of this context alone: another's numbers have a class of their own
+
+
+def absolute(x: Any) -> Any:
+    """|x|, with the derivative sign(x), 0 at 0."""
+    return x * np.sign(real(x))
+
+
+# mpmath's own erfc of complex numbers looks at the real part's size alone, and loses the step.
+erfc = lift(mp.erfc, lambda x: -2 / mp.sqrt(mp.pi) * mp.exp(-x * x))
 
 
 @dataclass(frozen=True)
@@ -128,6 +156,12 @@ def evaluate(
             grads[position][index] = np.sum(_total(slopes) * cotangent)
             scales[position][index] = np.sum(size * abs(cotangent))
     return Truth(output, np.asarray(output_scale, dtype=object), tuple(grads), tuple(scales))
+
+
+def overflowed(truth: Any, dtype: Any) -> Any:
+    """The truth, infinite where it is beyond the largest number of a dtype."""
+    largest = float(np.finfo(dtype).max)
+    return each(lambda true: mp.sign(true) * mp.inf if abs(true) > largest else true)(truth)
 
 
 _slope = each(lambda z: z.imag / H if isinstance(z, mp.mpc) else mp.zero)

@@ -9,15 +9,6 @@ _REASONS = {
         UninitializedParameter
     """,
     "`Module.register_buffer` takes the array itself": "Buffer",
-    "chapter to come: the rest of the activations": """
-        CELU ELU GELU GLU Hardshrink Hardsigmoid Hardswish Hardtanh LeakyReLU LogSigmoid Mish PReLU RReLU ReLU6 SELU SiLU Softmax2d
-        Softmin Softplus Softshrink Softsign Tanhshrink Threshold
-    """,
-    "chapter to come: the rest of the losses": """
-        CosineEmbeddingLoss GaussianNLLLoss HingeEmbeddingLoss HuberLoss KLDivLoss
-        MarginRankingLoss MultiLabelMarginLoss MultiLabelSoftMarginLoss
-        MultiMarginLoss NLLLoss2d PoissonNLLLoss SmoothL1Loss SoftMarginLoss TripletMarginLoss TripletMarginWithDistanceLoss
-    """,
     "chapter to come: convolution": """
         Conv1d Conv2d Conv3d ConvTranspose1d ConvTranspose2d ConvTranspose3d Fold Unfold
     """,

@@ -10,7 +10,7 @@ from string import Template
 
 from reference import report
 from reference.agreement import BESIDE_TORCH, LIMIT
-from reference.report import Row, short
+from reference.report import Row, Worst, short
 
 PAGE = Template("""<!DOCTYPE html>
 <html lang="en">
@@ -89,18 +89,33 @@ $chapters
 </table></div>
 <p class="soft">The bars are logarithmic: half their cell stands for r from 0.1 to $limit, the other half for r from $limit
 to 10¹⁶, where a float64 has no correct digit left. Modules are held against torch in float64, which there has no r of its own.</p>
+$accuracy
 $register
 </main>
 <footer><dl>$environment</dl></footer>
 </html>
 """)
 
-REGISTER = Template("""<h2>Where torch loses digits</h2>
-<p>Each of these was measured in this run, with torch $version; the last column says why.</p>
+ACCURACY = Template("""<h2>Pointwise functions over the whole range of their dtype</h2>
+<p>From the smallest subnormal number to the largest, in both signs, at kinks and beside them, and in the limit. Here r is measured
+against each value by itself, in units of its last digit; near a zero of a derivative, against the terms that cancel there.</p>
 <div class="scroll"><table>
-<thead><tr><th scope="col">operation</th><th scope="col">case</th><th scope="col">dtype</th><th scope="col">quantity</th>
-<th scope="col" class="number">torch’s r</th><th scope="col" class="number">our r</th>
-<th scope="col" class="number">digits lost</th><th scope="col">because</th></tr></thead>
+<thead>
+<tr><th></th>$dtypes<th></th></tr>
+<tr><th></th>$values_derivatives<th></th></tr>
+<tr><th scope="col">function</th>$columns<th></th></tr>
+</thead>
+<tbody>$functions</tbody>
+</table></div>
+""")
+
+REGISTER = Template("""<h2>Where torch loses digits</h2>
+<p>The worst element of each output and gradient, measured in this run with torch $version; the last column says why.</p>
+<div class="scroll"><table>
+<thead><tr><th scope="col">operation</th><th scope="col">quantity</th><th scope="col">dtype</th><th scope="col">case</th>
+<th scope="col">input</th><th scope="col" class="number">torch’s value</th><th scope="col" class="number">the truth</th>
+<th scope="col" class="number">our value</th><th scope="col" class="number">torch’s r</th><th scope="col" class="number">our r</th>
+<th scope="col">because</th></tr></thead>
 $chapters
 </table></div>
 """)
@@ -123,6 +138,7 @@ def as_html(rows: Sequence[Row]) -> str:
         columns='<th scope="col" class="number group">error</th><th scope="col" class="number">r</th>'
         '<th scope="col" class="number">torch’s</th>' * len(groups),
         chapters="\n".join(_chapter(chapter, list(group), groups) for chapter, group in chapters),
+        accuracy=_accuracy(rows, groups),
         register=_register(rows, environment["torch"]),
         environment="".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in environment.items()),
     )
@@ -147,17 +163,19 @@ def _chapter(chapter: str, rows: Sequence[Row], groups: Sequence[tuple[str, bool
     lines = [f'<tr><th scope="rowgroup" colspan="{3 + 3 * len(groups)}">{escape(chapter)}</th></tr>']
     for row in rows:
         name = f'<th scope="row">{escape(row.entry.name)}</th><td class="number soft">{len(row.entry.cases)}</td>'
-        numbers = "".join(_numbers(row, *group) for group in groups)
+        numbers = "".join(_numbers(row.worst(*group)) for group in groups)
         lines.append(f"<tr>{name}{numbers}<td>{_mark(row.agrees)}</td></tr>")
     return f"<tbody>{''.join(lines)}</tbody>"
 
 
-def _numbers(row: Row, dtype: str, gradients: bool) -> str:
-    worst = row.worst(dtype, gradients)
+def _numbers(worst: Worst | None) -> str:
     if worst is None:
         return '<td class="number group soft" colspan="3">not measured</td>'
-    error = f'<td class="number group soft">{short(worst.error)}</td>'
-    return error + _ratio(worst.ratio, "ours") + _ratio(worst.torch_ratio, "theirs")
+    return f'<td class="number group soft">{short(worst.error)}</td>{_ratios(worst)}'
+
+
+def _ratios(worst: Worst) -> str:
+    return _ratio(worst.ratio, "ours") + _ratio(worst.torch_ratio, "theirs")
 
 
 def _ratio(ratio: float | None, whose: str) -> str:
@@ -174,14 +192,36 @@ def _length(ratio: float) -> float:
     return 0.5 + min(math.log(ratio / LIMIT) / math.log(1e16 / LIMIT), 1) / 2
 
 
+def _accuracy(rows: Sequence[Row], groups: Sequence[tuple[str, bool]]) -> str:
+    lines = []
+    for function, agreements in report.sweeps(rows).items():
+        found = [report.worst(agreements, *group) for group in groups]
+        numbers = "".join(_ratios(worst) if worst else '<td class="number soft" colspan="2">not measured</td>' for worst in found)
+        verdict = _mark(not any(agreement.complaints for agreement in agreements))
+        lines.append(f'<tr><th scope="row">{escape(function)}</th>{numbers}<td>{verdict}</td></tr>')
+    if not lines:
+        return ""
+    return ACCURACY.substitute(
+        dtypes="".join(f'<th colspan="4" scope="colgroup">{dtype}</th>' for dtype in report.dtypes_of(rows)),
+        values_derivatives="".join(f'<th colspan="2" scope="colgroup">{"derivative" if g else "value"}</th>' for _, g in groups),
+        columns='<th scope="col" class="number group">r</th><th scope="col" class="number">torch’s</th>' * len(groups),
+        functions="".join(lines),
+    )
+
+
 def _register(rows: Sequence[Row], version: str) -> str:
     bodies = []
-    for _, losses in groupby(report.register(rows), lambda loss: loss.operation):
-        lines = [
-            f'<tr><th scope="row">{escape(loss.operation)}</th><td>{escape(loss.case)}</td><td>{loss.dtype}</td>'
-            f"<td>{escape(loss.quantity)}</td>{_ratio(loss.torch_ratio, 'theirs')}{_ratio(loss.ratio, 'ours')}"
-            f'<td class="number">{loss.digits:.1f}</td><td class="why soft">{escape(loss.reason)}</td></tr>'
-            for loss in losses
-        ]
+    for operation, losses in groupby(report.register(rows), lambda loss: loss.operation):
+        lines = []
+        for loss in losses:
+            element = loss.element
+            values = f"{element.torch:.10g}", element.truth, f"{element.ours:.10g}"
+            numbers = "".join(f'<td class="number">{value}</td>' for value in values)
+            lines.append(
+                f'<tr><th scope="row">{escape(operation)}</th><td>{loss.quantity}</td><td>{loss.dtype}</td>'
+                f"<td>{escape(loss.case)}</td><td>{escape(element.place)}</td>"
+                f"{numbers}{_ratio(loss.torch_ratio, 'theirs')}{_ratio(element.ratio, 'ours')}"
+                f'<td class="why soft">{escape(loss.reason)}</td></tr>'
+            )
         bodies.append(f"<tbody>{''.join(lines)}</tbody>")
     return REGISTER.substitute(version=escape(version), chapters="\n".join(bodies)) if bodies else ""

@@ -7,7 +7,7 @@ import json
 import math
 import platform
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -16,32 +16,36 @@ import numpy as np
 import threadpoolctl
 import torch
 
-from reference.agreement import BESIDE_TORCH, LIMIT, Agreement, Quantity, measure, measure_module
-from reference.case import Case, ModuleCase
+from reference.accuracy import AT_INFINITY, call, constants_of, sweep
+from reference.agreement import BESIDE_TORCH, LIMIT, Agreement, Element, Quantity, measure, measure_module
+from reference.case import ModuleCase
 from reference.cases import CHAPTERS
 
 DTYPES = ("float64", "float32")
+Run = tuple[str, Callable[[str], Agreement]]  # a label, and what measures it in a dtype
 
 
 @dataclass(frozen=True)
 class Entry:
-    """An operation or a module of the catalogue: each of its cases, with the function that measures it in a dtype."""
+    """An operation or a module of the catalogue: its cases, and the sweeps of a pointwise operation."""
 
     name: str
     chapter: str
     is_module: bool
-    cases: tuple[tuple[Case, Callable[[str], Agreement]], ...]
+    cases: tuple[Run, ...]
+    sweeps: tuple[Run, ...] = ()
 
     def measure(self, dtypes: Sequence[str] = DTYPES) -> Row:
-        """Measure every case in every dtype."""
-        measured = [(case, self._agreement(case, function, dtype)) for case, function in self.cases for dtype in dtypes]
-        return Row(self, tuple(measured))
+        """Measure everything in every dtype."""
+        return Row(
+            self, *(tuple(self._agreement(*run, dtype) for run in runs for dtype in dtypes) for runs in (self.cases, self.sweeps))
+        )
 
-    def _agreement(self, case: Case, function: Callable[[str], Agreement], dtype: str) -> Agreement:
+    def _agreement(self, label: str, function: Callable[[str], Agreement], dtype: str) -> Agreement:
         try:
             return function(dtype)
         except Exception as exception:  # torch or the definition refuses the case; the others are worth their rows all the same
-            return Agreement(self.name, case.label, dtype, (), (f"the case itself raised {exception!r}",))
+            return Agreement(self.name, label, dtype, complaints=(f"the case itself raised {exception!r}",))
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,8 @@ class Row:
     """What was measured on an operation or a module."""
 
     entry: Entry
-    measured: tuple[tuple[Case, Agreement], ...]
+    measured: tuple[Agreement, ...]
+    swept: tuple[Agreement, ...] = ()
 
     def torch_is_judge(self, dtype: str) -> bool:
         """Whether torch was held against itself, so that its r says nothing."""
@@ -66,16 +71,13 @@ class Row:
 
     def worst(self, dtype: str, gradients: bool) -> Worst | None:
         """The worst over the cases, or `None` where nothing could be measured."""
-        found = [quantity for _, quantity in _select(self.measured, dtype, gradients)]
-        if not found:
-            return None
-        torch_ratio = None if self.torch_is_judge(dtype) else max(q.torch_ratio for q in found)
-        return Worst(max(q.error for q in found), max(q.ratio for q in found), torch_ratio)
+        found = worst(self.measured, dtype, gradients)
+        return replace(found, torch_ratio=None) if found and self.torch_is_judge(dtype) else found
 
     @cached_property
     def complaints(self) -> list[tuple[str, str]]:
         """Where something is wrong, and what."""
-        of_cases = [(f"{a.case}, {a.dtype}", complaint) for _, a in self.measured for complaint in a.complaints]
+        of_cases = [(f"{a.case}, {a.dtype}", complaint) for a in (*self.measured, *self.swept) for complaint in a.complaints]
         return of_cases if self.entry.is_module else of_cases + [("beside torch", text) for text in beside_torch(self.measured)]
 
     @property
@@ -86,20 +88,15 @@ class Row:
 
 @dataclass(frozen=True)
 class LostDigits:
-    """An entry of the register: a place where torch loses digits, as the case says it does."""
+    """An entry of the register: where an output or gradient of torch is furthest from the truth, and why."""
 
     operation: str
-    case: str
-    dtype: str
     quantity: str
+    dtype: str
+    case: str
+    element: Element
     torch_ratio: float
-    ratio: float
     reason: str
-
-    @property
-    def digits(self) -> float:
-        """How many decimal digits torch loses."""
-        return math.log10(self.torch_ratio)
 
 
 def catalogue() -> list[Entry]:
@@ -107,71 +104,86 @@ def catalogue() -> list[Entry]:
     entries = []
     for chapter in CHAPTERS:
         for operation in getattr(chapter, "OPERATIONS", ()):
-            runs = tuple((case, partial(measure, operation, case)) for case in operation.cases)
-            entries.append(Entry(operation.name, operation.chapter, False, runs))
+            cases = tuple((case.label, partial(measure, operation, case)) for case in operation.cases)
+            sweeps = tuple((call(operation, which), partial(sweep, operation, which)) for which in constants_of(operation))
+            entries.append(Entry(operation.name, operation.chapter, False, cases, sweeps))
         modules: dict[str, list[ModuleCase]] = {}
         for module in chapter.MODULES:
             modules.setdefault(module.name, []).append(module)
-        for name, cases in modules.items():
-            runs = tuple((case.inputs, partial(measure_module, case)) for case in cases)
-            entries.append(Entry(name, cases[0].chapter, True, runs))
+        for name, of_module in modules.items():
+            cases = tuple((case.inputs.label, partial(measure_module, case)) for case in of_module)
+            entries.append(Entry(name, of_module[0].chapter, True, cases))
     return entries
 
 
-def beside_torch(measured: Iterable[tuple[Case, Agreement]]) -> list[str]:
+def worst(measured: Iterable[Agreement], dtype: str, gradients: bool) -> Worst | None:
+    """The worst of several measurements, or `None` where nothing could be measured; finite inputs alone count."""
+    found = [quantity for _, quantity in _select(measured, dtype, gradients) if not quantity.name.endswith(AT_INFINITY)]
+    if not found:
+        return None
+    return Worst(max(q.error for q in found), max(q.ratio for q in found), max(q.torch_ratio for q in found))
+
+
+def beside_torch(measured: Iterable[Agreement]) -> list[str]:
     """Say where the worst r of an operation exceeds torch's worst r.
 
     What torch itself gets wrong, r above LIMIT, is left out on both sides, so that its losses excuse none of ours.
     """
     measured = list(measured)
     complaints = []
-    for dtype in dict.fromkeys(agreement.dtype for _, agreement in measured):
+    for dtype in dict.fromkeys(agreement.dtype for agreement in measured):
         for gradients, what in ((False, "outputs"), (True, "gradients")):
             found = [(case, q) for case, q in _select(measured, dtype, gradients) if q.torch_ratio <= LIMIT]
             theirs = max((quantity.torch_ratio for _, quantity in found), default=0.0)
             allowed = max(BESIDE_TORCH, theirs)
             for case, ours in sorted(found, key=lambda pair: pair[1].ratio)[-1:]:
                 if ours.ratio > allowed:
-                    place = f"{dtype} {what}: r = {short(ours.ratio)} ({case.label}, {ours.name})"
+                    place = f"{dtype} {what}: r = {short(ours.ratio)} ({case}, {ours.name})"
                     complaints.append(f"{place}, allowed {short(allowed)}; torch's worst there is {short(theirs)}")
     return complaints
 
 
-def _select(measured: Iterable[tuple[Case, Agreement]], dtype: str, gradients: bool) -> list[tuple[Case, Quantity]]:
+def _select(measured: Iterable[Agreement], dtype: str, gradients: bool) -> list[tuple[str, Quantity]]:
     return [
-        (case, quantity)
-        for case, agreement in measured
+        (agreement.case, quantity)
+        for agreement in measured
         for quantity in agreement.quantities
         if agreement.dtype == dtype and quantity.name.startswith("grad") == gradients
     ]
 
 
-def register(rows: Iterable[Row]) -> list[LostDigits]:
-    """Where torch loses digits, as measured now."""
-    return [
-        LostDigits(row.entry.name, case.label, agreement.dtype, q.name, q.torch_ratio, q.ratio, case.torch_loses)
-        for row in rows
-        for case, agreement in row.measured
-        if case.torch_loses
-        for q in agreement.quantities
-        if q.torch_ratio > LIMIT
-    ]
+def sweeps(rows: Iterable[Row]) -> dict[str, list[Agreement]]:
+    """What was measured on each pointwise function, a function being an operation with certain constants."""
+    found: dict[str, list[Agreement]] = {}
+    for agreement in (agreement for row in rows for agreement in row.swept):
+        found.setdefault(agreement.case, []).append(agreement)
+    return found
 
 
-def worst_of_each(losses: Iterable[LostDigits]) -> list[LostDigits]:
-    """The largest loss of each operation and quantity."""
-    worst: dict[tuple[str, str], LostDigits] = {}
-    for loss in losses:
-        key = loss.operation, loss.quantity
-        worst[key] = max(worst.get(key, loss), loss, key=lambda loss: loss.torch_ratio)
-    return list(worst.values())
+def register(rows: Iterable[Row], by_dtype: bool = True) -> list[LostDigits]:
+    """Where torch loses digits, as measured now: the worst element of each output and gradient, of all dtypes or of each.
+
+    The reason is what a case gives in which that output or gradient is lost.
+    """
+    found: dict[tuple[str, ...], LostDigits] = {}
+    reasons: dict[tuple[str, ...], str] = {}
+    for agreement in (agreement for row in rows for agreement in (*row.measured, *row.swept)):
+        for q in agreement.quantities:
+            if q.lost:
+                which = agreement.operation, q.name
+                reason = reasons.setdefault(which, agreement.torch_loses or "")
+                loss = LostDigits(*which, agreement.dtype, agreement.case, q.lost, q.torch_ratio, reason)
+                key = (*which, agreement.dtype) if by_dtype else which
+                found[key] = max(found.get(key, loss), loss, key=lambda loss: loss.torch_ratio)
+    return list(found.values())
 
 
 def summary(rows: Sequence[Row]) -> str:
     """What was run and how it went, in a line."""
     modules = sum(row.entry.is_module for row in rows)
     cases = sum(len(row.entry.cases) for row in rows)
-    counts = {"operation": len(rows) - modules, "module": modules, "case": cases}
+    sweeps = sum(len(row.entry.sweeps) for row in rows)
+    counts = {"operation": len(rows) - modules, "module": modules, "case": cases, "sweep": sweeps}
     what = ", ".join(f"{count} {noun}{'' if count == 1 else 's'}" for noun, count in counts.items() if count)
     failing = [row.entry.name for row in rows if not row.agrees]
     verdict = f"{', '.join(failing)} disagree{'s' if len(failing) == 1 else ''}" if failing else "all agree"
@@ -180,7 +192,7 @@ def summary(rows: Sequence[Row]) -> str:
 
 def dtypes_of(rows: Iterable[Row]) -> list[str]:
     """The dtypes in which these were measured."""
-    return list(dict.fromkeys(agreement.dtype for row in rows for _, agreement in row.measured))
+    return list(dict.fromkeys(agreement.dtype for row in rows for agreement in row.measured))
 
 
 def environment() -> dict[str, str]:
@@ -212,7 +224,7 @@ def as_json(rows: Sequence[Row]) -> str:
     """Everything that was measured. A torch_ratio is null where torch is the judge; what is not finite is a string."""
     entries = []
     for row in rows:
-        cases = [asdict(agreement) | {"torch_loses": case.torch_loses} for case, agreement in row.measured]
+        cases = [asdict(agreement) for agreement in row.measured]
         for case in cases:
             if row.torch_is_judge(case["dtype"]):
                 case["quantities"] = [quantity | {"torch_ratio": None} for quantity in case["quantities"]]
@@ -224,6 +236,7 @@ def as_json(rows: Sequence[Row]) -> str:
                 "agrees": row.agrees,
                 "complaints": [f"{where}: {complaint}" for where, complaint in row.complaints],
                 "cases": cases,
+                "sweeps": [asdict(agreement) for agreement in row.swept],
             }
         )
     document = {

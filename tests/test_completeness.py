@@ -47,7 +47,7 @@ def test_case_labels_are_unique():
 @pytest.mark.parametrize("name", LAYERS)
 def test_arguments_are_torchs(name):
     """Constructor and forward take torch's arguments, but for what is deprecated or has no meaning here."""
-    without_meaning = {"self", "args", "kwargs", "device", "size_average", "reduce", "inplace"}
+    without_meaning = {"self", "args", "kwargs", "device", "size_average", "reduce", "inplace", "min_value", "max_value"}
     for method in ("__init__", "forward"):
         ours = inspect.signature(getattr(getattr(manual, name), method)).parameters
         theirs = inspect.signature(getattr(getattr(torch.nn, name), method)).parameters

@@ -6,6 +6,7 @@ every product a factor, one at a time.
 
 import ast
 import copy
+import dis
 import inspect
 import sys
 import textwrap
@@ -122,7 +123,8 @@ def formulas_of(operation):
 
 def names_used(code):
     inner = [names_used(constant) for constant in code.co_consts if inspect.iscode(constant)]
-    return [*code.co_names, *(name for names in inner for name in names)]
+    own = [instruction.argval for instruction in dis.get_instructions(code) if instruction.opname == "LOAD_GLOBAL"]
+    return [*own, *(name for names in inner for name in names)]
 
 
 def broken_versions(function):

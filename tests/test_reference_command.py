@@ -9,11 +9,11 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+import torch
 
 from reference import __main__ as command
-from reference import page, report
+from reference import accuracy, page, report
 from reference.agreement import Agreement, Quantity
-from reference.case import Case
 from reference.cases.activations import piecewise
 
 GOOD = ("relu", "nll_loss", "ReLU")
@@ -47,7 +47,7 @@ def refuse(grad):
 def test_a_table_and_exit_status_0(capsys):
     assert command.main(GOOD) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert {line.split()[0] for line in lines if line.endswith("✓")} == set(GOOD)
+    assert {line.split()[0] for line in lines if line.endswith("✓")} == {*GOOD, "relu(x)"}
     assert "losses/classification" in {line.strip() for line in lines}
     assert lines[-1].startswith("✓ 2 operations, 1 module, ")
     assert "in float64 and float32: all agree" in lines[-1]
@@ -100,7 +100,7 @@ def test_a_case_that_torch_refuses_is_a_complaint():
     def refused(dtype):
         raise RuntimeError("shapes")
 
-    row = report.Entry("op", "layers", False, ((Case("bad", ()), refused),)).measure(["float64"])
+    row = report.Entry("op", "layers", False, (("bad", refused),)).measure(["float64"])
     assert row.complaints == [("bad, float64", "the case itself raised RuntimeError('shapes')")]
     assert row.worst("float64", gradients=True) is None
     assert "not measured" in page.as_html([row])
@@ -108,7 +108,7 @@ def test_a_case_that_torch_refuses_is_a_complaint():
 
 def measured(ours, torchs, torch_loses=""):
     quantity = Quantity("grad_0", 0.0, ours, torchs)
-    return Case("a case", (), torch_loses=torch_loses), Agreement("op", "a case", "float64", (quantity,), ())
+    return Agreement("op", "a case", "float64", (quantity,), torch_loses=torch_loses)
 
 
 @pytest.mark.parametrize(
@@ -128,16 +128,58 @@ def test_beside_torch(cases, complains):
     assert all(complaint.startswith("float64 gradients: r = ") and "a case, grad_0" in complaint for complaint in complaints)
 
 
+def test_the_sweeps_have_a_table(capsys):
+    assert command.main(["sigmoid", "mse_loss"]) == 0
+    out = capsys.readouterr().out
+    (line,) = (line for line in out.splitlines() if line.startswith("sigmoid(x) "))
+    assert line.endswith("✓")
+    assert len(line.split()) == 1 + 2 * 2 * 2 + 1  # function, dtypes × value and derivative × ours and torch's, verdict
+    assert "from the smallest subnormal" in out
+    assert "1 sweep in float64 and float32" in out
+    command.main(["mse_loss"])
+    assert "sweep" not in capsys.readouterr().out
+
+
+def test_a_sweep_finds_what_the_cases_do_not(capsys, break_relu):
+    break_relu(lambda grad: np.where(np.abs(grad) == np.abs(grad).max(), grad, 1.001 * grad) if grad.size > 100 else grad)
+    assert command.main(["relu", "--dtype", "float64"]) == 1
+    out = capsys.readouterr().out
+    assert "  relu(x), float64: grad_0: r = " in out
+    assert " at x = " in out
+
+
 def test_the_register_names_what_torch_loses(capsys):
-    losses = report.register(rows_of("tanh", "relu"))
-    assert {(loss.operation, loss.quantity) for loss in losses} == {("tanh", "grad_0")}
-    (worst,) = report.worst_of_each(losses)
-    assert worst.torch_ratio == max(loss.torch_ratio for loss in losses) > 1e15
-    assert worst.digits > 15
-    assert worst.ratio < 30
-    assert "1 − y²" in worst.reason
+    losses = report.register(rows_of("tanh", "relu", "softmax"))
+    assert [(loss.operation, loss.quantity, loss.dtype) for loss in losses] == [
+        (operation, "grad_0", dtype) for operation in ("tanh", "softmax") for dtype in report.DTYPES
+    ]
+    tanh, _, softmax, _ = losses
+    assert tanh.torch_ratio > 1e15
+    assert tanh.element.ratio < 30
+    assert "1 − y²" in tanh.reason
+    x = float(tanh.element.place.removeprefix("x = "))
+    cosh = torch.cosh(torch.tensor(x, dtype=torch.float64))
+    assert abs(tanh.element.torch * cosh**2) < 1e-3 or abs(x) > 300
+    assert float(tanh.element.truth) == pytest.approx(tanh.element.ours, rel=1e-9)
+    assert softmax.element.place == "[1, 2]"
     command.main(["tanh"])
-    assert "1 − y²" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "tanh: 1 − y²" in out
+    assert f"Where torch {torch.__version__} loses digits" in out
+    assert f"truth {tanh.element.truth}" in out
+
+
+def test_the_worst_input_is_found_at_each_run():
+    """Nothing in the register is typed in: with a torch that is wrong elsewhere, it names that place."""
+    (relu,) = (operation for operation in piecewise.OPERATIONS if operation.name == "relu")
+
+    def wrong(x):
+        return torch.relu(x) + 0.25 * (x == 1e5)
+
+    wrong_relu = dataclasses.replace(relu, torch=wrong)
+    (output,) = (quantity for quantity in accuracy.sweep(wrong_relu, (), "float64").quantities if quantity.lost)
+    assert (output.name, output.lost.place) == ("output", "x = 100000.0")
+    assert (output.lost.torch, output.lost.truth, output.lost.ours) == (100000.25, "100000.0", 100000.0)
 
 
 @pytest.mark.parametrize(
@@ -180,12 +222,15 @@ def test_json_is_strict_and_complete(tmp_path, break_relu):
     assert [(case["case"], case["dtype"]) for case in relu["cases"]] == [
         (case.label, dtype) for case in operation.cases for dtype in report.DTYPES
     ]
-    assert relu["cases"][0]["quantities"][1] | {"error": 0} == {"name": "grad_0", "error": 0, "ratio": "inf", "torch_ratio": 0.0}
+    gradient = relu["cases"][0]["quantities"][1]
+    assert gradient | {"error": 0} == {"name": "grad_0", "error": 0, "ratio": "inf", "torch_ratio": 0.0, "lost": None}
     assert relu["complaints"]
     assert module["agrees"] is True
     assert [case["quantities"][0]["torch_ratio"] for case in module["cases"]] == [None, 0.0]
     assert all(case["torch_loses"] for case in tanh["cases"] if case["case"] == "tails")
+    assert [(sweep["case"], sweep["dtype"]) for sweep in tanh["sweeps"]] == [("tanh(x)", dtype) for dtype in report.DTYPES]
     assert {loss["operation"] for loss in document["register"]} == {"tanh"}
+    assert document["register"][0]["element"].keys() == {"place", "torch", "truth", "ours", "ratio"}
 
 
 class Page(HTMLParser):
@@ -224,6 +269,7 @@ def test_the_page_shows_failures_and_the_register_escaped(break_relu):
     assert "What disagrees" in text
     assert any("<b>no gradient</b>" in part for part in text)
     assert "Where torch loses digits" in text
+    assert {"relu(x)", "tanh(x)"} <= set(text)
     assert any("cancels for large |x|" in part for part in text)
 
 

@@ -7,21 +7,30 @@ none once k takes nearly everything.
 
 import numpy as np
 
-from manual.contract import Array, Backward, cotangent, require_axis, require_floats
+from manual.contract import (
+    Array,
+    Backward,
+    as_rows,
+    cotangent,
+    require_axis,
+    require_floats,
+    require_shape,
+    sum_columns,
+)
 from manual.module import Module
 
 
-def below_largest(x: Array, dim: int) -> tuple[Array, Array]:
-    """Return k, the place of the largest entry along `dim`, and xⱼ − xₖ."""
-    largest = x.argmax(axis=dim, keepdims=True)
-    return largest, x - np.take_along_axis(x, largest, dim)
+def below_largest(x: Array) -> tuple[tuple[Array, Array], Array]:
+    """Return the place of k in each row of a matrix, as its indices, and xⱼ − xₖ."""
+    largest = np.arange(len(x)), x.argmax(axis=1)
+    return largest, x - x[largest][:, None]
 
 
-def exp_others(below: Array, largest: Array, dim: int, out: Array | None = None) -> tuple[Array, Array]:
-    """Return eⱼ = exp(xⱼ − xₖ), with 0 in the place of eₖ = 1, and s = Σⱼ≠ₖ eⱼ."""
+def exp_others(below: Array, largest: tuple[Array, Array], out: Array | None = None) -> tuple[Array, Array]:
+    """Return eⱼ = exp(xⱼ − xₖ), with 0 in the place of eₖ = 1, and s = Σⱼ≠ₖ eⱼ of each row."""
     e = np.exp(below, out=out)
-    np.put_along_axis(e, largest, 0, dim)
-    return e, e.sum(axis=dim, keepdims=True)
+    e[largest] = 0.0
+    return e, sum_columns(e)
 
 
 def softmax(x: Array, /, *, dim: int = -1) -> tuple[Array, Backward]:
@@ -34,27 +43,29 @@ def softmax(x: Array, /, *, dim: int = -1) -> tuple[Array, Backward]:
     """
     require_floats("softmax", "x", x)
     require_axis("softmax", x, dim)
-    if x.size == 0 or x.ndim == 0:
-        output = np.ones_like(x)
-    else:
-        largest, below = below_largest(x, dim)
-        output, others = exp_others(below, largest, dim, out=below)
-        np.put_along_axis(output, largest, 1, dim)
-        others += 1
-        output /= others
+    if x.size == 0:
+        return _nothing("softmax", x)
+    rows, back = as_rows(x, dim)
+    largest, below = below_largest(rows)
+    p, others = exp_others(below, largest, out=below)
+    p[largest] = 1.0
+    p /= (1.0 + others)[:, None]
 
     def backward(grad_output):
-        grad_output = cotangent("softmax", grad_output, output.shape, output.dtype)
-        if output.ndim == 0:
-            return (np.zeros_like(output),)
+        grad_rows, _ = as_rows(cotangent("softmax", grad_output, x.shape, x.dtype), dim)
         # Where one entry takes nearly everything, g − Σ p g is small beside g, and its rounding error as large as itself. The
         # mean of the difference, zero in exact arithmetic, is that error: it is taken off.
-        grad = grad_output - (output * grad_output).sum(axis=dim, keepdims=True)
-        grad -= (output * grad).sum(axis=dim, keepdims=True)
-        grad *= output
-        return (grad,)
+        grad = grad_rows - np.vecdot(p, grad_rows)[:, None]
+        grad -= np.vecdot(p, grad)[:, None]
+        grad *= p
+        return (back(grad),)
 
-    return output, backward
+    return back(p), backward
+
+
+def _nothing(op: str, x: Array) -> tuple[Array, Backward]:
+    """The output and the backward of an operation on no elements."""
+    return np.empty_like(x), lambda grad_output: (np.empty_like(cotangent(op, grad_output, x.shape, x.dtype)),)
 
 
 class Softmax(Module):
@@ -81,27 +92,24 @@ def log_softmax(x: Array, /, *, dim: int = -1) -> tuple[Array, Backward]:
     """
     require_floats("log_softmax", "x", x)
     require_axis("log_softmax", x, dim)
-    if x.size == 0 or x.ndim == 0:
-        output = np.zeros_like(x)
-    else:
-        largest, output = below_largest(x, dim)
-        e, others = exp_others(output, largest, dim)
-        output -= np.log1p(others)
+    if x.size == 0:
+        return _nothing("log_softmax", x)
+    rows, back = as_rows(x, dim)
+    largest, output = below_largest(rows)
+    e, others = exp_others(output, largest)
+    output -= np.log1p(others)[:, None]
 
     def backward(grad_output):
-        grad_output = cotangent("log_softmax", grad_output, output.shape, output.dtype)
-        if output.size == 0 or output.ndim == 0:
-            return (np.zeros_like(output),)
-        grad = grad_output.copy()
-        grad_largest = np.take_along_axis(grad, largest, dim)
-        np.put_along_axis(grad, largest, 0, dim)
-        grad_others = grad.sum(axis=dim, keepdims=True)
-        p_largest = 1 / (1 + others)
-        grad -= e * (p_largest * (grad_others + grad_largest))
-        np.put_along_axis(grad, largest, p_largest * (others * grad_largest - grad_others), dim)
-        return (grad,)
+        grad_rows, _ = as_rows(cotangent("log_softmax", grad_output, x.shape, x.dtype), dim)
+        grad = grad_rows.copy()
+        grad[largest] = 0.0
+        grad_largest, grad_others = grad_rows[largest], sum_columns(grad)
+        p_largest = 1.0 / (1.0 + others)
+        grad -= e * (p_largest * (grad_others + grad_largest))[:, None]
+        grad[largest] = p_largest * (others * grad_largest - grad_others)
+        return (back(grad),)
 
-    return output, backward
+    return back(output), backward
 
 
 class LogSoftmax(Module):
@@ -117,3 +125,88 @@ class LogSoftmax(Module):
     def extra_repr(self) -> str:
         """The axis."""
         return f"dim={self.dim}"
+
+
+def softmin(x: Array, /, *, dim: int = -1) -> tuple[Array, Backward]:
+    """`softmax` of −x: the smallest score gets the largest probability.
+
+    Forward:   pᵢ = exp(−xᵢ) / Σⱼ exp(−xⱼ)
+    Backward:  grad_xᵢ = −pᵢ (gᵢ − Σⱼ pⱼ gⱼ)      (g = grad_p)
+    Shapes:    x, p (...); the sums run along `dim`
+    """
+    require_floats("softmin", "x", x)
+    require_axis("softmin", x, dim)
+    output, softmax_backward = softmax(np.negative(x, out=...), dim=dim)
+
+    def backward(grad_output):
+        (grad,) = softmax_backward(cotangent("softmin", grad_output, output.shape, output.dtype))
+        return (np.negative(grad, out=...),)
+
+    return output, backward
+
+
+class Softmin(Module):
+    """`softmin` as a module; `dim` must be given."""
+
+    def __init__(self, dim: int) -> None:
+        self.dim = dim
+
+    def forward(self, input: Array) -> tuple[Array, Backward]:
+        """Apply `softmin` along `dim`."""
+        return self.call(softmin, (input,), dim=self.dim)
+
+    def extra_repr(self) -> str:
+        """The axis."""
+        return f"dim={self.dim}"
+
+
+class Softmax2d(Module):
+    """`softmax` over the channels of images, (N, C, H, W) or (C, H, W)."""
+
+    def forward(self, input: Array) -> tuple[Array, Backward]:
+        """Apply `softmax` along the third axis from the end."""
+        if np.ndim(input) not in (3, 4):
+            raise ValueError(f"Softmax2d: expected an input (N, C, H, W) or (C, H, W), got shape {np.shape(input)}")
+        return self.call(softmax, (input,), dim=-3)
+
+
+def gumbel_softmax(
+    logits: Array,
+    /,
+    *,
+    tau: float = 1.0,
+    hard: bool = False,
+    dim: int = -1,
+    noise: Array | None = None,
+    generator: np.random.Generator | None = None,
+) -> tuple[Array, Backward]:
+    """Draw from the classes with these logits, in a way that lets a gradient through.
+
+    Forward:   p = softmax((x + noise) / τ);  y = p, or where `hard`, 1 for the largest p and 0 for the others
+    Backward:  grad_x = softmax's at p / τ, whether `hard` or not (the straight-through estimator)
+    Shapes:    logits x, y (...); `noise` has the shape of x, and is drawn from the Gumbel distribution by `generator` unless given
+    Source:    Jang, Gu & Poole 2017; Maddison, Mnih & Teh 2017, The Concrete Distribution
+    """
+    op = "gumbel_softmax"
+    require_floats(op, "logits", logits)
+    require_axis(op, logits, dim)
+    if tau == 0:
+        raise ValueError("gumbel_softmax: tau must not be 0, got 0")
+    if noise is None:
+        generator = np.random.default_rng() if generator is None else generator
+        noise = np.asarray(generator.gumbel(size=logits.shape))
+    else:
+        require_shape(op, "noise", noise, logits.shape)
+    scores = np.add(logits, noise, dtype=logits.dtype, casting="same_kind", out=...)
+    scores /= tau
+    output, softmax_backward = softmax(scores, dim=dim)
+    if hard and output.size and output.ndim:
+        largest = output.argmax(axis=dim, keepdims=True)
+        output = np.zeros_like(output)
+        np.put_along_axis(output, largest, 1, dim)
+
+    def backward(grad_output):
+        (grad,) = softmax_backward(cotangent(op, grad_output, output.shape, output.dtype))
+        return (np.divide(grad, tau, out=...),)
+
+    return output, backward

@@ -5,13 +5,18 @@ single precision. Each backward here is written in e = exp(−|x|) or the like, 
 represented.
 """
 
+import math
+
 import numpy as np
 from scipy.special import expit
 
+from manual.activations.tails import exp_of
 from manual.contract import Array, Backward, cotangent, require_floats
 from manual.module import Module
 
 FEW = 1024  # up to here a call costs more than its arithmetic, and SciPy's functions, one call each, are the fastest
+NEAR = 80.0  # up to here expit is right in every dtype; farther out it gives 0 for what is subnormal
+FRACTION = tuple(float(odd) for odd in range(21, 1, -2))  # of tanh's continued fraction, as many as doubles need up to |x| = 1
 
 
 def sigmoid(x: Array, /) -> tuple[Array, Backward]:
@@ -23,9 +28,9 @@ def sigmoid(x: Array, /) -> tuple[Array, Backward]:
     Source:    Verhulst 1845; Rumelhart, Hinton & Williams 1986
     """
     require_floats("sigmoid", "x", x)
-    few = x.size <= FEW
+    few = x.size <= FEW and np.abs(x).max(initial=0.0) < NEAR
     if few:
-        output = expit(x, out=...)
+        output = expit(x)
     else:
         e = np.abs(x, out=...)
         np.negative(e, out=e)
@@ -38,8 +43,7 @@ def sigmoid(x: Array, /) -> tuple[Array, Backward]:
     def backward(grad_output):
         grad_output = cotangent("sigmoid", grad_output, output.shape, output.dtype)
         if few:
-            slope = np.negative(x, out=...)
-            expit(slope, out=slope)
+            slope = expit(-x)
             slope *= output
         else:
             slope = denominator * denominator
@@ -88,3 +92,156 @@ class Tanh(Module):
     def forward(self, input: Array) -> tuple[Array, Backward]:
         """Apply `tanh` to each element."""
         return self.call(tanh, (input,))
+
+
+def softsign(x: Array, /) -> tuple[Array, Backward]:
+    """Squash into (−1, 1), approaching both ends slowly.
+
+    Forward:   y = x / (1 + |x|)
+    Backward:  grad_x = grad_y / (1 + |x|)²
+    Shapes:    x, y (...)
+    Source:    Bergstra, Desjardins, Lamblin & Bengio 2009, Quadratic Polynomials Learn Better Image Features
+    """
+    require_floats("softsign", "x", x)
+    largest = float(np.finfo(x.dtype).max)
+    output = np.asarray(np.clip(x, -largest, largest))  # ±∞ gives ±1, not NaN
+    denominator = np.abs(output, out=...)
+    denominator += 1.0
+    output /= denominator
+
+    def backward(grad_output):
+        slope = np.divide(1.0, denominator, out=...)
+        slope /= denominator  # not 1 / (1 + |x|)², which overflows
+        slope *= cotangent("softsign", grad_output, slope.shape, slope.dtype)
+        return (slope,)
+
+    return output, backward
+
+
+class Softsign(Module):
+    """`softsign` as a module."""
+
+    def forward(self, input: Array) -> tuple[Array, Backward]:
+        """Apply `softsign` to each element."""
+        return self.call(softsign, (input,))
+
+
+def tanhshrink(x: Array, /) -> tuple[Array, Backward]:
+    """What `tanh` takes away.
+
+    Forward:   y = x − tanh x = x w / (1 + w),  w = x²/(3 + x²/(5 + x²/(7 + …)))
+    Backward:  grad_x = grad_y · tanh²x
+    Shapes:    x, y (...)
+    Source:    the continued fraction: Lambert 1768
+    """
+    require_floats("tanhshrink", "x", x)
+    # x − tanh x cancels where |x| is small, the fraction converges there. So it is taken of c, x cut off at ±1, and the
+    # difference from there on, which is 0 where x = c, is added.
+    tanh_x = np.tanh(x, out=...)
+    c = np.asarray(np.clip(x, -1.0, 1.0))
+    square = c * c
+    w = np.divide(square, FRACTION[0], out=...)
+    for odd in FRACTION[1:]:
+        w += odd
+        np.divide(square, w, out=w)
+    output = w + 1.0
+    np.divide(w, output, out=w)
+    w *= c
+    output = np.subtract(x, tanh_x, out=...)
+    output -= c - np.tanh(c)
+    output += w
+
+    def backward(grad_output):
+        slope = np.multiply(tanh_x, tanh_x, out=...)
+        slope *= cotangent("tanhshrink", grad_output, slope.shape, slope.dtype)
+        return (slope,)
+
+    return output, backward
+
+
+class Tanhshrink(Module):
+    """`tanhshrink` as a module."""
+
+    def forward(self, input: Array) -> tuple[Array, Backward]:
+        """Apply `tanhshrink` to each element."""
+        return self.call(tanhshrink, (input,))
+
+
+def logsigmoid(x: Array, /) -> tuple[Array, Backward]:
+    """The logarithm of `sigmoid`.
+
+    Forward:   y = log σ(x) = min(x, 0) − log(1 + e),  e = exp(−|x|)
+    Backward:  grad_x = grad_y · σ(−x),  σ(−x) = e / (1 + e) for x ≥ 0, 1 / (1 + e) below
+    Shapes:    x, y (...)
+    """
+    require_floats("logsigmoid", "x", x)
+    e = np.abs(x, out=...)
+    np.negative(e, out=e)
+    np.exp(e, out=e)
+    output = np.minimum(x, 0.0, out=...)
+    output -= np.log1p(e)
+
+    def backward(grad_output):
+        slope = np.maximum(e, x < 0.0, dtype=e.dtype, out=...)
+        slope /= e + 1.0
+        slope *= cotangent("logsigmoid", grad_output, slope.shape, slope.dtype)
+        return (slope,)
+
+    return output, backward
+
+
+class LogSigmoid(Module):
+    """`logsigmoid` as a module."""
+
+    def forward(self, input: Array) -> tuple[Array, Backward]:
+        """Apply `logsigmoid` to each element."""
+        return self.call(logsigmoid, (input,))
+
+
+def softplus(x: Array, /, *, beta: float = 1.0, threshold: float = 20.0) -> tuple[Array, Backward]:
+    """A smooth `relu`, β telling how sharply it bends.
+
+    Forward:   y = log(1 + exp(βx)) / β = (max(βx, 0) + log(1 + e)) / β,  e = exp(−|βx|);  y = x where βx > threshold
+    Backward:  grad_x = grad_y · σ(βx),  σ(βx) = 1 / (1 + e) for x ≥ 0, e / (1 + e) below;  grad_y where βx > threshold
+    Shapes:    x, y (...)
+    Kinks:     at the threshold the gradient is σ(threshold)
+    Source:    Dugas, Bengio, Bélisle, Nadeau & Garcia 2001, Incorporating Second-Order Functional Knowledge
+    """
+    require_floats("softplus", "x", x)
+    if not (math.isfinite(beta) and beta != 0):
+        raise ValueError(f"softplus: beta must be finite and not 0, got {beta}")
+    with np.errstate(over="ignore"):  # the limits are right: 0, or in the linear part
+        scaled = np.multiply(x, beta, out=...)
+        e = exp_of(lambda x: np.abs(x, out=...) * -abs(beta), x)
+    linear = scaled > threshold
+    output = np.maximum(scaled, 0.0, out=...)
+    output += np.log1p(e)
+    output /= beta
+    has_linear = linear.any()
+    if has_linear:
+        np.copyto(output, x, where=linear)
+
+    def backward(grad_output):
+        slope = np.maximum(e, scaled > 0.0, dtype=e.dtype, out=...)
+        slope /= e + 1.0
+        if has_linear:
+            np.copyto(slope, 1.0, where=linear)
+        slope *= cotangent("softplus", grad_output, slope.shape, slope.dtype)
+        return (slope,)
+
+    return output, backward
+
+
+class Softplus(Module):
+    """`softplus` as a module."""
+
+    def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
+        self.beta, self.threshold = beta, threshold
+
+    def forward(self, input: Array) -> tuple[Array, Backward]:
+        """Apply `softplus` to each element."""
+        return self.call(softplus, (input,), beta=self.beta, threshold=self.threshold)
+
+    def extra_repr(self) -> str:
+        """The bend, and where the straight part begins."""
+        return f"beta={self.beta}, threshold={self.threshold}"

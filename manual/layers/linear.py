@@ -17,7 +17,7 @@ from manual.contract import (
     sum_to_shape,
 )
 from manual.initialization import uniform_fan_in
-from manual.module import Module, Parameter
+from manual.module import Module, Parameter, wrong_needs
 
 
 def linear(x: Array, weight: Array, bias: Array | None = None, /) -> tuple[Array, Backward]:
@@ -30,52 +30,68 @@ def linear(x: Array, weight: Array, bias: Array | None = None, /) -> tuple[Array
     Source:    Rumelhart, Hinton & Williams 1986, Learning representations by back-propagating errors
     """
     require_floats("linear", "x weight bias", x, weight, bias)
-    if weight.ndim == 1:
-        return _linear_to_scalars(x, weight, bias)
-    if weight.ndim != 2 or x.ndim == 0 or x.shape[-1] != weight.shape[1]:
-        raise ValueError(
-            "linear: expected x (..., in_features) and weight (out_features, in_features) or (in_features), "
-            f"got {x.shape} and {weight.shape}"
-        )
-    rows = x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
-    output = rows.dot(weight.T)
-    if x.ndim != 2:
-        output = output.reshape(*x.shape[:-1], len(weight))
+    if x.ndim != 2 or weight.ndim != 2:
+        return _linear_of_rows(x, weight, bias)
+    try:
+        output = x.dot(weight.T)
+        if bias is not None:
+            output += bias
+    except ValueError:
+        raise _misfit(x, weight, bias) from None
     shape, dtype = output.shape, output.dtype
-    if bias is not None:
-        if bias.shape != shape[-1:] and broadcast_shape("linear", output=output, bias=bias) != shape:
-            raise ValueError(f"linear: bias must broadcast to the output, {shape}, got {bias.shape}")
-        output += bias
 
     def backward(grad_output, needs=None):
         need_x, need_weight, need_bias = needs or (True, True, True)
         grad_output = cotangent("linear", grad_output, shape, dtype)
-        grad_rows = grad_output if x.ndim == 2 else grad_output.reshape(len(rows), len(weight))
-        grad_x = grad_weight = grad_bias = None
-        if need_x:
-            grad_x = grad_rows.dot(weight)
-            if x.ndim != 2:
-                grad_x = grad_x.reshape(x.shape)
-        if need_weight:
-            grad_weight = grad_rows.T.dot(rows)
+        grad_x = grad_output.dot(weight) if need_x else None
+        grad_weight = grad_output.T.dot(x) if need_weight else None
+        grad_bias = None
         if need_bias and bias is not None:
-            grad_bias = sum_rows(grad_rows) if bias.shape == (len(weight),) else sum_to_shape(grad_output, bias.shape)
+            grad_bias = sum_rows(grad_output) if bias.shape == (len(weight),) else _grad_bias(grad_output, bias)
         return grad_x, grad_weight, grad_bias
 
     return output, backward
 
 
-def _linear_to_scalars(x: Array, weight: Array, bias: Array | None) -> tuple[Array, Backward]:
-    if x.ndim == 0 or x.shape[-1:] != weight.shape:
-        raise ValueError(f"linear: expected x (..., in_features) and weight (in_features), got {x.shape} and {weight.shape}")
-    output, linear_backward = linear(x, weight[None], bias)
+def _linear_of_rows(x: Array, weight: Array, bias: Array | None) -> tuple[Array, Backward]:
+    """`linear` where x is not a matrix, or the weight is a vector: all samples as the rows of one matrix."""
+    if weight.ndim not in (1, 2) or x.ndim == 0 or x.shape[-1] != weight.shape[-1]:
+        raise _misfit(x, weight, bias)
+    rows = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+    output, linear_backward = linear(rows, weight if weight.ndim == 2 else weight[None])
+    output = output.reshape(x.shape[:-1] + weight.shape[:-1])
+    if bias is not None:
+        if broadcast_shape("linear", output=output, bias=bias) != output.shape:
+            raise _misfit(x, weight, bias)
+        output += bias
+    shape, dtype = output.shape, output.dtype
 
     def backward(grad_output, needs=None):
-        grad_output = cotangent("linear", grad_output, output.shape[:-1], output.dtype)
-        grad_x, grad_weight, grad_bias = linear_backward(np.expand_dims(grad_output, -1), needs)
-        return grad_x, None if grad_weight is None else grad_weight[0], grad_bias
+        need_x, need_weight, need_bias = needs or (True, True, True)
+        grad_output = cotangent("linear", grad_output, shape, dtype)
+        grad_rows = grad_output.reshape(len(rows), math.prod(weight.shape[:-1]))
+        grad_x, grad_weight, _ = linear_backward(grad_rows, (need_x, need_weight, False))
+        grad_bias = _grad_bias(grad_output, bias) if need_bias and bias is not None else None
+        return (
+            grad_x.reshape(x.shape) if need_x else None,
+            grad_weight.reshape(weight.shape) if need_weight else None,
+            grad_bias,
+        )
 
-    return output[..., 0], backward
+    return output, backward
+
+
+def _grad_bias(grad_output: Array, bias: Array) -> Array:
+    grad = sum_to_shape(grad_output, bias.shape)
+    return grad.copy() if grad is grad_output else grad  # the caller's array is the caller's
+
+
+def _misfit(x: Array, weight: Array, bias: Array | None) -> ValueError:
+    got = f"{x.shape}, {weight.shape} and {'no bias' if bias is None else bias.shape}"
+    return ValueError(
+        "linear: expected x (..., in_features), weight (out_features, in_features) or (in_features), "
+        f"and a bias that broadcasts to the output, got {got}"
+    )
 
 
 class Linear(Module):
@@ -186,6 +202,8 @@ class Identity(Module):
         """Return `input` itself."""
 
         def backward(grad_output, needs=None):
+            if needs is not None and len(needs) != 1:
+                raise wrong_needs("Identity", needs, 1)
             return (grad_output if needs is None or needs[0] else None,)
 
         return input, backward

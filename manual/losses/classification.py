@@ -1,12 +1,20 @@
 """Losses between a prediction and a class: two classes, or many."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from manual.activations.normalized import below_largest, exp_others
-from manual.contract import Array, Backward, broadcast_shape, require_floats, require_indices, require_shape
+from manual.contract import (
+    Array,
+    Backward,
+    as_rows,
+    broadcast_shape,
+    require_floats,
+    require_indices,
+    require_shape,
+    sum_columns,
+)
 from manual.losses.reduction import reduce
 from manual.module import Module
 
@@ -156,20 +164,20 @@ def nll_loss(
     """
     op = "nll_loss"
     require_floats(op, "x weight", x, weight)
-    axis = _class_axis(op, x, weight)
-    index, kept, weights = _class_targets(op, x, target, weight, ignore_index, axis)
-    loss = np.where(kept, -weights * np.take_along_axis(x, index, axis), 0)
+    axis, index, kept, weights = _class_targets(op, x, target, weight, ignore_index)
+    rows, back = as_rows(x, axis)
+    picked = np.arange(len(rows)), index
+    # An ignored sample may hold anything, infinities and NaN too.
+    loss = -weights * np.where(kept, rows[picked], 0.0)
     output, reduce_backward = reduce(op, loss.reshape(target.shape), reduction, weights.sum())
 
     def backward(grad_output, needs=None):
-        grad_loss = np.asarray(reduce_backward(grad_output))
+        grad_loss = np.ravel(reduce_backward(grad_output))
         if needs is not None and not needs[0]:
             return None, None, None
-        if reduction == "none":
-            grad_loss = np.expand_dims(grad_loss, axis)
-        grad_x = np.zeros_like(x)
-        np.put_along_axis(grad_x, index, np.where(kept, -weights * grad_loss, 0), axis)
-        return grad_x, None, None
+        grad_x = np.zeros_like(rows)
+        grad_x[picked] = np.where(kept, -weights * grad_loss, 0.0)
+        return back(grad_x), None, None
 
     return output, backward
 
@@ -187,6 +195,10 @@ class NLLLoss(Module):
         """Compare the log-probabilities `input` with the classes `target`."""
         constants = {"ignore_index": self.ignore_index, "reduction": self.reduction}
         return self.call(nll_loss, (input, target), (self.weight,), **constants)
+
+
+class NLLLoss2d(NLLLoss):
+    """The name that `NLLLoss` once had for images, which torch keeps."""
 
 
 def cross_entropy(
@@ -216,105 +228,99 @@ def cross_entropy(
     require_floats(op, "x weight", x, weight)
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"{op}: label_smoothing must lie between 0 and 1, got {label_smoothing}")
-    axis = _class_axis(op, x, weight)
     if isinstance(target, np.ndarray) and target.dtype.kind == "f" and target.shape == x.shape:
         require_floats(op, "x target", x, target)
         if ignore_index >= 0:
             raise ValueError(f"{op}: ignore_index is for class indices, got {ignore_index} with class probabilities")
-        return _cross_entropy_of_probabilities(x, target, weight, axis, reduction, label_smoothing)
-    index, kept, weights = _class_targets(op, x, target, weight, ignore_index, axis)
+        return _cross_entropy_of_probabilities(x, target, weight, reduction, label_smoothing)
+    axis, index, kept, weights = _class_targets(op, x, target, weight, ignore_index)
+    rows, back = as_rows(x, axis)
+    if not kept.all():  # an ignored sample may hold anything, infinities and NaN too
+        rows = rows.copy()
+        rows[~kept] = 0.0
     if label_smoothing == 0:
-        return _cross_entropy_of_classes(x, index, kept, weights, axis, reduction)
-    q = np.zeros_like(x)
-    q += label_smoothing / x.shape[axis] * (1 if weight is None else _along(weight, x, axis))
-    np.put_along_axis(q, index, np.take_along_axis(q, index, axis) + (1 - label_smoothing) * weights, axis)
-    q *= kept
-    output, grad_scores, _ = _cross_entropy_of_weights(x, q, axis, reduction, weights.sum())
+        loss, grad_rows = _losses_of_classes(rows, index, weights)
+    else:
+        q = np.empty_like(rows)
+        q[:] = label_smoothing / rows.shape[1] * (1.0 if weight is None else weight)
+        q[np.arange(len(q)), index] += (1 - label_smoothing) * weights
+        q *= kept[:, None]
+        loss, grad_rows, _ = _losses_of_distributions(rows, q)
+    output, reduce_backward = reduce(op, loss.reshape(target.shape), reduction, weights.sum())
 
     def backward(grad_output, needs=None):
-        return (grad_scores(grad_output) if needs is None or needs[0] else None), None, None
-
-    return output, backward
-
-
-def _cross_entropy_of_classes(
-    x: Array, index: Array, kept: Array, weights: Array, axis: int, reduction: str
-) -> tuple[Array, Backward]:
-    largest, below = below_largest(x, axis)
-    below_target = np.take_along_axis(below, index, axis)
-    e, others = exp_others(below, largest, axis, out=below)
-    loss = np.where(kept, weights * (np.log1p(others) - below_target), 0)
-    output, reduce_backward = reduce("cross_entropy", loss.squeeze(axis), reduction, weights.sum())
-
-    def backward(grad_output, needs=None):
-        grad_loss = np.asarray(reduce_backward(grad_output))
+        grad_loss = np.where(kept, np.ravel(reduce_backward(grad_output)), 0.0)
         if needs is not None and not needs[0]:
             return None, None, None
-        if reduction == "none":
-            grad_loss = np.expand_dims(grad_loss, axis)
-        # p = e / (1 + s). At the target p − 1 = −s / (1 + s) where it is the largest itself, else (eₜ − 1 − s) / (1 + s).
-        scale = np.where(kept, weights * grad_loss, 0) / (1 + others)
-        grad_x = e * scale
-        at_target = np.where(index == largest, -others, np.take_along_axis(e, index, axis) - 1 - others)
-        np.put_along_axis(grad_x, largest, scale, axis)
-        np.put_along_axis(grad_x, index, at_target * scale, axis)
-        return grad_x, None, None
+        return back(grad_rows(grad_loss)), None, None
 
     return output, backward
 
 
 def _cross_entropy_of_probabilities(
-    x: Array, target: Array, weight: Array | None, axis: int, reduction: str, label_smoothing: float
+    x: Array, target: Array, weight: Array | None, reduction: str, label_smoothing: float
 ) -> tuple[Array, Backward]:
-    classes = x.shape[axis]
-    smoothed = target if label_smoothing == 0 else (1 - label_smoothing) * target + label_smoothing / classes
-    weights = None if weight is None else _along(weight, x, axis)
-    q = smoothed if weights is None else smoothed * weights
-    output, grad_scores, minus_log_p = _cross_entropy_of_weights(x, q, axis, reduction, x.size // classes)
+    axis = _class_axis("cross_entropy", x, weight)
+    rows, back = as_rows(x, axis)
+    smoothed, _ = as_rows(target, axis)
+    if label_smoothing:
+        smoothed = (1 - label_smoothing) * smoothed + label_smoothing / rows.shape[1]
+    loss, grad_rows, surprise = _losses_of_distributions(rows, smoothed if weight is None else smoothed * weight)
+    shape = x.shape[:axis] + x.shape[axis + 1 :]
+    output, reduce_backward = reduce("cross_entropy", loss.reshape(shape), reduction, len(rows))
 
     def backward(grad_output, needs=None):
         need_x, need_target, need_weight = needs or (True, True, weight is not None)
-        grad_target = grad_weight = None
-        if need_target or need_weight:
-            surprise = minus_log_p(grad_output)
-            if need_target:
-                grad_target = surprise * (1 - label_smoothing)
-                if weights is not None:
-                    grad_target *= weights
-            if need_weight and weight is not None:
-                surprise *= smoothed
-                grad_weight = surprise.sum(axis=tuple(d for d in range(x.ndim) if d != axis))
-        return (grad_scores(grad_output) if need_x else None), grad_target, grad_weight
+        grad_loss = np.broadcast_to(np.ravel(reduce_backward(grad_output)), len(rows))
+        grad_x = grad_target = grad_weight = None
+        if need_x:
+            grad_x = back(grad_rows(grad_loss))
+        if need_target:
+            grad_target = surprise * ((1 - label_smoothing) * grad_loss)[:, None]
+            grad_target = back(grad_target if weight is None else grad_target * weight)
+        if need_weight and weight is not None:
+            grad_weight = np.einsum("nj,nj,n->j", surprise, smoothed, grad_loss)
+        return grad_x, grad_target, grad_weight
 
     return output, backward
 
 
-def _cross_entropy_of_weights(
-    x: Array, q: Array, axis: int, reduction: str, total: Any
-) -> tuple[Array, Callable[[Any], Array], Callable[[Any], Array]]:
-    """ℓ = −Σⱼ qⱼ log pⱼ, and the functions that carry grad_L to (pⱼ Σᵢ qᵢ − qⱼ) g and to −log pⱼ g."""
-    largest, below = below_largest(x, axis)
-    e, others = exp_others(below, largest, axis)
-    surprise = np.log1p(others) - below  # −log p
-    output, reduce_backward = reduce("cross_entropy", np.asarray((q * surprise).sum(axis)), reduction, total)
+def _losses_of_classes(x: Array, index: Array, weights: Array) -> tuple[Array, Callable[[Array], Array]]:
+    """ℓ = −w log pᵧ of each row, and the function that carries grad_ℓ to w (pⱼ − 1[j = y]) grad_ℓ."""
+    largest, below = below_largest(x)
+    target = largest[0], index
+    below_target = below[target]
+    e, others = exp_others(below, largest, out=below)
 
-    def grad_losses(grad_output):
-        grad_loss = np.asarray(reduce_backward(grad_output))
-        return np.expand_dims(grad_loss, axis) if reduction == "none" else grad_loss
-
-    def grad_scores(grad_output):
-        # For the largest k, p Σ q − q = (Σⱼ≠ₖ qⱼ − s qₖ) / (1 + s), in which nothing cancels as pₖ goes to 1.
-        q_largest = np.take_along_axis(q, largest, axis)
-        q_others = q.copy()
-        np.put_along_axis(q_others, largest, 0, axis)
-        q_rest = q_others.sum(axis=axis, keepdims=True)
-        grad = e * ((q_rest + q_largest) / (1 + others))
-        grad -= q_others
-        np.put_along_axis(grad, largest, (q_rest - others * q_largest) / (1 + others), axis)
-        grad *= grad_losses(grad_output)
+    def grad_rows(grad_loss):
+        # p = e / (1 + s). At the target p − 1 = −s / (1 + s) where it is the largest itself, else (eᵧ − 1 − s) / (1 + s).
+        scale = weights * grad_loss / (1.0 + others)
+        at_target = np.where(index == largest[1], -others, e[target] - 1.0 - others)
+        grad = e * scale[:, None]
+        grad[largest] = scale
+        grad[target] = at_target * scale
         return grad
 
-    return output, grad_scores, lambda grad_output: surprise * grad_losses(grad_output)
+    return weights * (np.log1p(others) - below_target), grad_rows
+
+
+def _losses_of_distributions(x: Array, q: Array) -> tuple[Array, Callable[[Array], Array], Array]:
+    """ℓ = −Σⱼ qⱼ log pⱼ of each row, the function that carries grad_ℓ to (pⱼ Σᵢ qᵢ − qⱼ) grad_ℓ, and −log p."""
+    largest, below = below_largest(x)
+    e, others = exp_others(below, largest)
+    surprise = np.log1p(others)[:, None] - below
+
+    def grad_rows(grad_loss):
+        # For the largest k, p Σ q − q = (Σⱼ≠ₖ qⱼ − s qₖ) / (1 + s), in which nothing cancels as pₖ goes to 1.
+        grad = -q
+        grad[largest] = 0.0
+        q_largest, q_others = q[largest], -sum_columns(grad)
+        grad += e * ((q_others + q_largest) / (1.0 + others))[:, None]
+        grad[largest] = (q_others - others * q_largest) / (1.0 + others)
+        grad *= grad_loss[:, None]
+        return grad
+
+    return np.vecdot(q, surprise), grad_rows, surprise
 
 
 class CrossEntropyLoss(Module):
@@ -356,22 +362,18 @@ def _class_axis(op: str, x: Array, weight: Array | None) -> int:
     return axis
 
 
-def _class_targets(
-    op: str, x: Array, target: Array, weight: Array | None, ignore_index: int, axis: int
-) -> tuple[Array, Array, Array]:
-    """Check class indices, and return them with the class axis (0 where ignored), which are kept, and their weights."""
+def _class_targets(op: str, x: Array, target: Array, weight: Array | None, ignore_index: int) -> tuple[int, Array, Array, Array]:
+    """Check class indices; return the class axis, and of each sample its class (0 if ignored), whether it is kept, its weight."""
+    axis = _class_axis(op, x, weight)
     require_indices(op, "target", target)
     require_shape(op, "target", target, x.shape[:axis] + x.shape[axis + 1 :])
-    target = np.expand_dims(target, axis)
-    kept = target != ignore_index
-    index = np.where(kept, target, 0)
+    index = np.ravel(target)
+    kept = index != ignore_index
+    if not kept.all():
+        index = np.where(kept, index, 0)
     classes = x.shape[axis]
     if index.size and not (index.min() >= 0 and index.max() < classes):
         wrong = index[(index < 0) | (index >= classes)][0]
         raise ValueError(f"{op}: target must hold classes from 0 to {classes - 1}, got {wrong}")
     weights = kept.astype(x.dtype) if weight is None else weight[index] * kept
-    return index, kept, weights
-
-
-def _along(weight: Array, x: Array, axis: int) -> Array:
-    return weight.reshape(-1, *(1,) * (x.ndim - axis - 1))
+    return axis, index, kept, weights

@@ -3,11 +3,13 @@
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 from manual.contract import Array
 from manual.module import Parameter
 from manual.optimizers.optimizer import Optimizer
 
-BLOCK = 65536  # elements
+BLOCK = 1 << 20  # elements
 
 
 class SGD(Optimizer):
@@ -65,7 +67,7 @@ class SGD(Optimizer):
                 if not plain:
                     direction = self._direction(parameter, direction, group)
                 if direction.size <= BLOCK:
-                    parameter.data += step_size * direction
+                    parameter.data += direction * step_size
                 else:
                     _add_in_blocks(parameter.data, direction, step_size)
 
@@ -79,7 +81,7 @@ class SGD(Optimizer):
             return grad
         buffer = self.momentum_buffers.get(parameter)
         if buffer is None:
-            buffer = self.momentum_buffers[parameter] = grad.copy()
+            buffer = self.momentum_buffers[parameter] = np.array(grad)
         else:
             buffer *= momentum
             buffer += (1 - group["dampening"]) * grad
@@ -90,4 +92,4 @@ def _add_in_blocks(w: Array, direction: Array, scale: float) -> None:
     """W ← w + scale · direction in place, row by row or a few at a time, so that the product stays in the cache."""
     rows = max(1, BLOCK * len(w) // w.size)
     for start in range(0, len(w), rows):
-        w[start : start + rows] += scale * direction[start : start + rows]
+        w[start : start + rows] += direction[start : start + rows] * scale

@@ -2,11 +2,37 @@
 
 from reference.case import ModuleCase, Operation
 from reference.cases import containers
-from reference.cases.activations import normalized, piecewise, smooth
+from reference.cases.activations import exponential, gated, hard, normalized, piecewise, smooth
 from reference.cases.layers import linear
-from reference.cases.losses import adaptive, classification, ctc, linear_cross_entropy, regression
+from reference.cases.losses import (
+    adaptive,
+    classification,
+    ctc,
+    likelihood,
+    linear_cross_entropy,
+    margin,
+    regression,
+    similarity,
+)
 
-CHAPTERS = (linear, piecewise, smooth, normalized, regression, classification, ctc, linear_cross_entropy, adaptive, containers)
+CHAPTERS = (
+    linear,
+    piecewise,
+    hard,
+    smooth,
+    exponential,
+    gated,
+    normalized,
+    regression,
+    likelihood,
+    classification,
+    linear_cross_entropy,
+    adaptive,
+    margin,
+    similarity,
+    ctc,
+    containers,
+)
 
 OPERATIONS: dict[str, Operation] = {op.name: op for chapter in CHAPTERS for op in getattr(chapter, "OPERATIONS", ())}
 MODULES: tuple[ModuleCase, ...] = tuple(case for chapter in CHAPTERS for case in chapter.MODULES)

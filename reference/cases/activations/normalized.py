@@ -1,5 +1,9 @@
 """Cases of the softmax family."""
 
+from typing import Any
+
+import numpy as np
+import torch
 import torch.nn.functional as F
 
 import manual
@@ -13,6 +17,32 @@ def _softmax(m, x, dim=-1):
 
 def _log_softmax(m, x, dim=-1):
     return x - m.log(m.exp(x).sum(axis=dim, keepdims=True))
+
+
+def _softmin(m, x, dim=-1):
+    return _softmax(m, -x, dim)
+
+
+def _gumbel_softmax(m, x, noise, tau=1.0, hard=False, dim=-1):
+    p = _softmax(m, (x + m.exactly(noise)) / tau, dim)
+    if not hard:
+        return p
+    largest = m.real(p).argmax(axis=dim)
+    one_hot = np.moveaxis(np.eye(x.shape[dim])[largest], -1, dim)
+    return m.exactly(one_hot) + (p - m.real(p))  # straight through: the value of one, the derivative of the other
+
+
+def _torch_gumbel_softmax(x: torch.Tensor, noise: Any, tau: float = 1.0, hard: bool = False, dim: int = -1) -> torch.Tensor:
+    """Torch draws its noise itself; given one, this is what it computes with it."""
+    p = F.softmax((x + torch.tensor(noise, dtype=x.dtype)) / tau, dim)
+    if not hard:
+        return p
+    one_hot = torch.zeros_like(p).scatter_(dim, p.argmax(dim, keepdim=True), 1.0)
+    return one_hot - p.detach() + p
+
+
+def _noise(*shape: int) -> Any:
+    return np.random.default_rng(0).gumbel(size=shape).astype(np.float32)  # the same numbers in both dtypes
 
 
 def _cases(torch_loses):
@@ -33,12 +63,14 @@ def _cases(torch_loses):
     )
 
 
+_CANCELS = "g − Σ p g cancels where one entry takes nearly everything"
+
 OPERATIONS = (
     Operation(
         manual.softmax,
         F.softmax,
         _softmax,
-        cases=_cases("g − Σ p g cancels where one entry takes nearly everything"),
+        cases=_cases(_CANCELS),
         small=Case("64 × 128", (normal(64, 128),), {"dim": 1}),
         large=Case("4096 × 1024", (normal(4096, 1024),), {"dim": 1}),
     ),
@@ -50,9 +82,45 @@ OPERATIONS = (
         small=Case("64 × 128", (normal(64, 128),), {"dim": 1}),
         large=Case("4096 × 1024", (normal(4096, 1024),), {"dim": 1}),
     ),
+    Operation(
+        manual.softmin,
+        F.softmin,
+        _softmin,
+        cases=_cases(_CANCELS),
+        small=Case("64 × 128", (normal(64, 128),), {"dim": 1}),
+        large=Case("4096 × 1024", (normal(4096, 1024),), {"dim": 1}),
+    ),
+    Operation(
+        manual.gumbel_softmax,
+        _torch_gumbel_softmax,
+        _gumbel_softmax,
+        cases=(
+            Case("ordinary", (normal(4, 5),), {"noise": _noise(4, 5)}, torch_loses=_CANCELS),
+            Case("first axis", (normal(4, 5),), {"noise": _noise(4, 5), "dim": 0}, torch_loses=_CANCELS),
+            Case("middle axis", (normal(2, 3, 4),), {"noise": _noise(2, 3, 4), "dim": 1, "tau": 2.0}, torch_loses=_CANCELS),
+            Case("no batch", (normal(5),), {"noise": _noise(5)}, torch_loses=_CANCELS),
+            Case("batch of 0", (normal(0, 5),), {"noise": _noise(0, 5)}, torch_loses=_CANCELS),
+            Case("batch of 1", (normal(1, 5),), {"noise": _noise(1, 5)}, torch_loses=_CANCELS),
+            Case("cold", (normal(4, 5),), {"noise": _noise(4, 5), "tau": 0.5}, torch_loses=_CANCELS),
+            Case("hard", (normal(4, 5),), {"noise": _noise(4, 5), "hard": True, "tau": 1.5}, smooth=False, torch_loses=_CANCELS),
+            Case(
+                "hard, first axis",
+                (normal(4, 5),),
+                {"noise": _noise(4, 5), "hard": True, "dim": 0},
+                smooth=False,
+                torch_loses=_CANCELS,
+            ),
+            Case("hard, a single number", (normal(),), {"noise": _noise(), "hard": True}, zero=(0,), judge="torch", smooth=False),
+        ),
+        small=Case("64 × 128", (normal(64, 128),), {"noise": _noise(64, 128)}),
+        large=Case("4096 × 1024", (normal(4096, 1024),), {"noise": _noise(4096, 1024)}),
+    ),
 )
 
 MODULES = (
     ModuleCase(build("Softmax", dim=1), Case("ordinary", (normal(4, 5),))),
     ModuleCase(build("LogSoftmax", dim=0), Case("first axis", (normal(4, 5),))),
+    ModuleCase(build("Softmin", dim=0), Case("first axis", (normal(4, 5),))),
+    ModuleCase(build("Softmax2d"), Case("images", (normal(2, 3, 2, 2),))),
+    ModuleCase(build("Softmax2d"), Case("an image", (normal(3, 2, 2),))),
 )

@@ -121,6 +121,7 @@ _logits_cases = (
         torch_loses="σ(x) rounds to 1, and the digits of 1 − σ(x) are gone",
     ),
     Case("large targets", (normal(4, scale=10.0), uniform(0, 1, 4))),
+    Case("extreme", ([-1e4, -1e4, 1e4, 1e4], [0.0, 1.0, 0.0, 1.0]), {"reduction": "none"}),
 )
 
 
@@ -158,6 +159,7 @@ def _index_cases(scores, torch_loses=""):
             {"reduction": "none"},
             torch_loses=torch_loses,
         ),
+        Case("extreme", ([[-1e4, 1e4, 0.0], [1e4, -1e4, 1e4], [-1e4, -1e4, 1e4]], [0, 1, 2]), {"reduction": "none"}),
     )
 
 
@@ -245,6 +247,7 @@ MODULES = (
     ModuleCase(build("BCEWithLogitsLoss", _weight, pos_weight=_weight), Case("weights", (normal(4, 3), uniform(0, 1, 4, 3)))),
     ModuleCase(build("NLLLoss", reduction="none"), Case("none", (normal(4, 3), classes(3, 4)))),
     ModuleCase(build("NLLLoss", _weight, ignore_index=1), Case("weight and ignore_index", (normal(4, 3), [0, 1, 2, 2]))),
+    ModuleCase(build("NLLLoss2d", _weight), Case("images", (normal(2, 3, 2, 2), classes(3, 2, 2, 2)))),
     ModuleCase(build("CrossEntropyLoss", reduction="sum"), Case("sum", (normal(4, 3), classes(3, 4)))),
     ModuleCase(
         build("CrossEntropyLoss", _weight, ignore_index=1, label_smoothing=0.1),

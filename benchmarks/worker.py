@@ -1,0 +1,108 @@
+"""The process that runs one side: it prepares a workload and times it, turn by turn, as asked over a pipe.
+
+It is started as `python -m benchmarks.worker SIDE FILE_DESCRIPTOR`; the side is `manual_side` or `torch_side`.
+"""
+
+import ctypes
+import gc
+import importlib
+import sys
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from benchmarks.workloads import ForwardBackward, TrainingStep
+
+
+class Worker:
+    """Answers requests; each method but the private ones is one."""
+
+    def __init__(self, side: str) -> None:
+        self.side = importlib.import_module(f"benchmarks.{side}")
+        self.calls: dict[str, Callable[[], Any]] = {}
+
+    def about(self) -> dict[str, Any]:
+        """The library and its threads."""
+        return {"version": self.side.VERSION, "threads": self.side.threads()}
+
+    def prepare(self, workload: TrainingStep | ForwardBackward) -> dict[str, Any]:
+        """Make ready for turns, and return what the first call yields."""
+        self.calls["workload"], results = self._construct(workload)
+        return results()
+
+    def prepare_products(self, step: TrainingStep) -> None:
+        """Make ready for turns of the matrix products alone."""
+        self.calls["products"] = self.side.matrix_products(step)
+
+    def turn(self, name: str, seconds: float) -> tuple[float, float]:
+        """The time of a call, and how much of the turn the threads of this process had to wait for a free core.
+
+        A turn is a warm-up and so many seconds of calls. Their first decile is what a call takes when nothing interrupts it.
+        """
+        call = self.calls[name]
+        _times(call, seconds / 4)
+        waited, start = _waited(), time.perf_counter()
+        times = sorted(_times(call, seconds))
+        return times[len(times) // 10], (_waited() - waited) / (time.perf_counter() - start)
+
+    def peak_memory(self, step: TrainingStep, steps: int = 5) -> int | None:
+        """The most bytes that training holds beyond network and data; None where the system does not tell.
+
+        A first network takes a step and goes, so that what the libraries load at their first use is not counted.
+        """
+        reset = Path("/proc/self/clear_refs")
+        if not reset.exists():
+            return None
+        self._construct(step)[0]()
+        call, _ = self._construct(step)
+        gc.collect()
+        ctypes.CDLL(None).malloc_trim(0)  # freed pages go back, or a step would find them there and seem to need none
+        reset.write_text("5")  # the peak starts again from what is resident now
+        before = _peak_resident()
+        for _ in range(steps):
+            call()
+        return _peak_resident() - before
+
+    def _construct(self, workload: TrainingStep | ForwardBackward) -> tuple[Callable[[], Any], Callable[[], Any]]:
+        prepare = self.side.training_step if isinstance(workload, TrainingStep) else self.side.forward_backward
+        return prepare(workload)
+
+
+def _times(call: Callable[[], Any], seconds: float) -> list[float]:
+    """The time of each call, as many as fit; at least one."""
+    times: list[float] = []
+    end = time.perf_counter() + seconds
+    while not times or time.perf_counter() < end:
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+    return times
+
+
+def _waited() -> float:
+    """The seconds that all threads together were ready to run and did not; 0 where the system does not tell."""
+    statistics = Path("/proc/self/task").glob("*/schedstat")
+    return sum(int(statistic.read_text().split()[1]) for statistic in statistics) / 1e9
+
+
+def _peak_resident() -> int:
+    status = Path("/proc/self/status").read_text()
+    return 1024 * int(status.split("VmHWM:")[1].split()[0])
+
+
+def main() -> None:
+    """Answer until the other end closes."""
+    side, descriptor = sys.argv[1:]
+    worker, connection = Worker(side), Connection(int(descriptor))
+    while True:
+        try:
+            request, *arguments = connection.recv()
+        except EOFError:
+            return
+        connection.send(getattr(worker, request)(*arguments))
+
+
+if __name__ == "__main__":
+    main()

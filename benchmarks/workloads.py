@@ -1,0 +1,75 @@
+"""What is timed: training steps of whole networks, and single operations forward and backward.
+
+Both sides get the same workload, with every array that it starts from. No torch here: the process that runs `manual` reads this.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+import manual
+from manual.contract import Array
+from reference.case import Build, build
+
+
+@dataclass(frozen=True)
+class TrainingStep:
+    """One step of gradient descent: forward, loss, backward and update, on the same batch at every call."""
+
+    net: Build
+    criterion: str
+    lr: float
+    x: Array
+    target: Array
+    state: dict[str, Array]
+    tolerance: float
+
+
+@dataclass(frozen=True)
+class ForwardBackward:
+    """An operation of the catalogue: its output, and the gradient of each array that `needs` one."""
+
+    operation: str
+    arrays: tuple[Any, ...]
+    constants: dict[str, Any]
+    needs: tuple[bool, ...]
+    tolerance: float = 1e-4
+
+    def grad_output(self, output: Array) -> Array:
+        """Random numbers in the shape of the output, the same ones on both sides."""
+        return np.random.default_rng(0).standard_normal(output.shape, dtype=output.dtype)
+
+
+def xor() -> TrainingStep:
+    """A 2-2-1 network of sigmoids on the four points of XOR: what is timed is everything but arithmetic."""
+    x = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+    target = np.array([[0.0], [1.0], [1.0], [0.0]])
+    layers, state = _layers(2, 2, 1, activation="Sigmoid", dtype="float64")
+    return TrainingStep(build("Sequential", *layers), "MSELoss", 0.1, x, target, state, tolerance=1e-12)
+
+
+def dense(*sizes: int, batch: int) -> TrainingStep:
+    """A classifier with ReLU between its layers, on random numbers.
+
+    A unit whose sum lies within rounding of zero may be on at one side and off at the other; that alone moves a gradient by up to
+    half a percent, hence the tolerance.
+    """
+    generator = np.random.default_rng(1)
+    x = generator.standard_normal((batch, sizes[0]), dtype=np.float32)
+    target = generator.integers(0, sizes[-1], batch)
+    layers, state = _layers(*sizes, activation="ReLU", dtype="float32")
+    return TrainingStep(build("Sequential", *layers[:-1]), "CrossEntropyLoss", 0.01, x, target, state, tolerance=1e-2)
+
+
+def _layers(*sizes: int, activation: str, dtype: str) -> tuple[list[Build], dict[str, Array]]:
+    """Linear layers, each with an activation after it, and the state from which both sides start."""
+    generator = np.random.default_rng(0)
+    layers: list[Build] = []
+    state = {}
+    for in_features, out_features in pairwise(sizes):
+        initial = manual.Linear(in_features, out_features, dtype=dtype, generator=generator).state_dict()
+        state |= {f"{len(layers)}.{name}": array for name, array in initial.items()}
+        layers += [build("Linear", in_features, out_features, dtype=dtype), build(activation)]
+    return layers, state

@@ -1,0 +1,208 @@
+"""Smooth activations with their curves drawn straight: cut off, ramped, shrunk."""
+
+import numpy as np
+
+from manual.contract import Array, Backward, cotangent, require_floats
+from manual.module import Module
+
+
+def hardtanh(x: Array, /, *, min_val: float = -1.0, max_val: float = 1.0) -> tuple[Array, Backward]:
+    """Cut off below and above.
+
+    Forward:   y = min(max(x, min_val), max_val)
+    Backward:  grad_x = grad_y where min_val < x < max_val, else 0
+    Shapes:    x, y (...)
+    Kinks:     the gradient at both ends is 0
+    Source:    Collobert 2004, Large Scale Machine Learning
+    """
+    return _cut("hardtanh", x, min_val, max_val)
+
+
+def _cut(op: str, x: Array, low: float, high: float) -> tuple[Array, Backward]:
+    require_floats(op, "x", x)
+    if low > high:
+        raise ValueError(f"{op}: min_val must not be above max_val, got {low} and {high}")
+    output = np.asarray(np.clip(x, low, high))
+
+    def backward(grad_output):
+        grad_output = cotangent(op, grad_output, output.shape, output.dtype)
+        inside = (output > low) & (output < high)
+        return (np.multiply(grad_output, inside.astype(output.dtype), out=...),)
+
+    return output, backward
+
+
+class Hardtanh(Module):
+    """`hardtanh` as a module."""
+
+    def __init__(self, min_val: float = -1.0, max_val: float = 1.0) -> None:
+        if not max_val > min_val:
+            raise ValueError(f"Hardtanh: max_val must be above min_val, got {max_val} and {min_val}")
+        self.min_val, self.max_val = min_val, max_val
+
+    def forward(self, input: Array) -> tuple[Array, Backward]:
+        """Apply `hardtanh` to each element."""
+        return self.call(hardtanh, (input,), min_val=self.min_val, max_val=self.max_val)
+
+    def extra_repr(self) -> str:
+        """Both ends."""
+        return f"min_val={self.min_val}, max_val={self.max_val}"
+
+
+def relu6(x: Array, /) -> tuple[Array, Backward]:
+    """Keep what is positive, up to 6.
+
+    Forward:   y = min(max(x, 0), 6)
+    Backward:  grad_x = grad_y where 0 < x < 6, else 0
+    Shapes:    x, y (...)
+    Kinks:     the gradient at 0 and at 6 is 0
+    Source:    Krizhevsky 2010, Convolutional Deep Belief Networks on CIFAR-10
+    """
+    return _cut("relu6", x, 0.0, 6.0)
+
+
+class ReLU6(Module):
+    """`relu6` as a module."""
+
+    def forward(self, input: Array) -> tuple[Array, Backward]:
+        """Apply `relu6` to each element."""
+        return self.call(relu6, (input,))
+
+
+def hardsigmoid(x: Array, /) -> tuple[Array, Backward]:
+    """A ramp from 0 to 1.
+
+    Forward:   y = min(max(x + 3, 0), 6) / 6
+    Backward:  grad_x = grad_y / 6 where |x| < 3, else 0
+    Shapes:    x, y (...)
+    Kinks:     the gradient at −3 and at 3 is 0
+    Source:    Courbariaux, Bengio & David 2015, BinaryConnect; Howard et al. 2019, Searching for MobileNetV3
+    """
+    require_floats("hardsigmoid", "x", x)
+    output = np.asarray(np.clip(x, -3.0, 3.0))
+    output += 3.0
+    output /= 6.0
+
+    def backward(grad_output):
+        # Not read from the output, which rounds to 1 just below x = 3.
+        slope = np.abs(x, out=...)
+        slope = np.divide(slope < 3.0, 6.0, dtype=x.dtype, out=...)
+        slope *= cotangent("hardsigmoid", grad_output, x.shape, x.dtype)
+        return (slope,)
+
+    return output, backward
+
+
+class Hardsigmoid(Module):
+    """`hardsigmoid` as a module."""
+
+    def forward(self, input: Array) -> tuple[Array, Backward]:
+        """Apply `hardsigmoid` to each element."""
+        return self.call(hardsigmoid, (input,))
+
+
+def hardswish(x: Array, /) -> tuple[Array, Backward]:
+    """Each element times its `hardsigmoid`.
+
+    Forward:   y = x (q + 1) / 2,  q = min(max(x, −3), 3) / 3
+    Backward:  grad_x = grad_y · (q + ½ − ½ ⌊q⌋),  ⌊q⌋ rounded towards zero: 1 from x = 3 on, −1 up to x = −3
+    Shapes:    x, y (...)
+    Kinks:     the gradient at −3 is 0, and at 3 it is 1
+    Source:    Howard et al. 2019, Searching for MobileNetV3
+    """
+    require_floats("hardswish", "x", x)
+    output = np.maximum(x, -3.0, out=...)  # so that −∞ gives 0
+    q = np.minimum(output, 3.0, out=...)
+    q /= 3.0
+    gate = q + 1.0
+    gate *= 0.5
+    output *= gate
+
+    def backward(grad_output):
+        slope = np.trunc(q, out=...)
+        slope *= -0.5
+        slope += q
+        slope += 0.5
+        slope *= cotangent("hardswish", grad_output, q.shape, q.dtype)
+        return (slope,)
+
+    return output, backward
+
+
+class Hardswish(Module):
+    """`hardswish` as a module."""
+
+    def forward(self, input: Array) -> tuple[Array, Backward]:
+        """Apply `hardswish` to each element."""
+        return self.call(hardswish, (input,))
+
+
+def hardshrink(x: Array, /, *, lambd: float = 0.5) -> tuple[Array, Backward]:
+    """Put zero in the place of what is small.
+
+    Forward:   y = x where |x| > λ, else 0      (λ = lambd)
+    Backward:  grad_x = grad_y where |x| > λ, else 0
+    Shapes:    x, y (...)
+    Kinks:     the gradient at ±λ is 0
+    Source:    Donoho & Johnstone 1994, Ideal Spatial Adaptation by Wavelet Shrinkage
+    """
+    require_floats("hardshrink", "x", x)
+    slope = np.abs(x, out=...)
+    slope = np.asarray((slope > lambd).astype(x.dtype))
+
+    def backward(grad_output):
+        return (np.multiply(cotangent("hardshrink", grad_output, slope.shape, slope.dtype), slope, out=...),)
+
+    return np.multiply(x, slope, out=...), backward
+
+
+class Hardshrink(Module):
+    """`hardshrink` as a module."""
+
+    def __init__(self, lambd: float = 0.5) -> None:
+        self.lambd = lambd
+
+    def forward(self, input: Array) -> tuple[Array, Backward]:
+        """Apply `hardshrink` to each element."""
+        return self.call(hardshrink, (input,), lambd=self.lambd)
+
+    def extra_repr(self) -> str:
+        """The width."""
+        return str(self.lambd)
+
+
+def softshrink(x: Array, /, *, lambd: float = 0.5) -> tuple[Array, Backward]:
+    """Pull each element towards zero by λ, and no further than zero.
+
+    Forward:   y = x − min(max(x, −λ), λ)      (λ = lambd)
+    Backward:  grad_x = grad_y where |x| > λ, else 0
+    Shapes:    x, y (...)
+    Kinks:     the gradient at ±λ is 0
+    Source:    Donoho & Johnstone 1994, Ideal Spatial Adaptation by Wavelet Shrinkage
+    """
+    require_floats("softshrink", "x", x)
+    if not 0 <= lambd <= np.finfo(x.dtype).max:
+        raise ValueError(f"softshrink: lambd must be finite and not negative, got {lambd}")
+    output = np.asarray(np.clip(x, -lambd, lambd))
+    np.subtract(x, output, out=output)
+
+    def backward(grad_output):
+        grad_output = cotangent("softshrink", grad_output, output.shape, output.dtype)
+        return (np.multiply(grad_output, (output != 0.0).astype(output.dtype), out=...),)
+
+    return output, backward
+
+
+class Softshrink(Module):
+    """`softshrink` as a module."""
+
+    def __init__(self, lambd: float = 0.5) -> None:
+        self.lambd = lambd
+
+    def forward(self, input: Array) -> tuple[Array, Backward]:
+        """Apply `softshrink` to each element."""
+        return self.call(softshrink, (input,), lambd=self.lambd)
+
+    def extra_repr(self) -> str:
+        """The width."""
+        return str(self.lambd)

@@ -1,0 +1,80 @@
+"""Pointwise functions held against the truth over the whole range of their dtype, from the smallest subnormal to infinity.
+
+Here the scale of a value is its own size, so that r counts its wrong digits: a function of one number can be had to the last one.
+So can its derivative, except near a zero of it, where the terms count that cancel (`Operation.slope_terms`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from reference import exact, oracle
+from reference.agreement import Agreement, Record
+from reference.case import Operation
+
+Constants = tuple[tuple[str, Any], ...]
+
+BENDS = -1, 3  # functions bend, saturate and underflow between these powers of ten
+BEYOND = exact.mp.ldexp(1, 1100)  # larger than every float: there a function is at its limit
+AT_INFINITY = " at ±∞"
+
+
+def constants_of(operation: Operation) -> list[Constants]:
+    """The different constants among the cases of a pointwise operation, each worth a sweep."""
+    return list(dict.fromkeys(tuple(case.constants.items()) for case in operation.cases)) if operation.pointwise else []
+
+
+def call(operation: Operation, constants: Constants) -> str:
+    """How the operation is called with these constants."""
+    return f"{operation.name}({', '.join(['x', *(f'{name}={value!r}' for name, value in constants)])})"
+
+
+def grid(operation: Operation, constants: Constants, dtype: Any) -> Any:
+    """The finite inputs of a sweep, in both signs: a magnitude every second decade, and a hundred to a decade where functions
+    bend; zero, the largest number, the kinks and the constants, many of which are thresholds, each with the numbers next to it.
+    """
+    info = np.finfo(dtype)
+    start, end = BENDS
+    powers = np.arange(np.ceil(np.log10(float(info.smallest_subnormal))), np.log10(float(info.max)), 2)
+    bends = np.linspace(start, end, 100 * (end - start), endpoint=False)
+    thresholds = [value for _, value in constants if isinstance(value, (int, float))]
+    marks = np.array([0.0, info.max, *operation.kinks, *thresholds], dtype)
+    with np.errstate(over="ignore"):  # after the largest number comes infinity
+        around = [marks, *(np.nextafter(marks, info.dtype.type(side)) for side in (-np.inf, np.inf))]
+    points = np.concatenate([*around, (10 ** np.concatenate([powers, bends])).astype(dtype)])
+    points = points[np.isfinite(points)]
+    return np.concatenate([-points, points])
+
+
+@cache
+def _reference(operation: Operation, constants: Constants, dtype: str, where: str) -> tuple[Any, ...]:
+    """The inputs, a random cotangent, torch's output and gradients, and the truth."""
+    x = np.array([-np.inf, np.inf], dtype) if where == AT_INFINITY else grid(operation, constants, dtype)
+    grad_output = np.random.default_rng(0).standard_normal(x.shape).astype(dtype)
+    torchs = oracle.run(operation.torch, (x,), dict(constants), grad_output, (True,))
+    exactly = exact.exactly(np.nan_to_num(x)) if where != AT_INFINITY else np.array([-BEYOND, BEYOND])
+    # A constant is a number of the dtype, as NumPy and torch take it
+    rounded = {name: float(x.dtype.type(value)) if isinstance(value, float) else value for name, value in constants}
+    truth = exact.evaluate(operation.definition, (exactly,), rounded, grad_output, (True,), True, operation.slope_terms)
+    return x, grad_output, torchs, truth
+
+
+def sweep(operation: Operation, constants: Constants, dtype: Any, function: Callable[..., Any] | None = None) -> Agreement:
+    """Run a pointwise operation of `manual`, or a `function` in its stead, and torch's, and hold both against the truth."""
+    record = Record(operation.name, call(operation, constants), dtype, torch_loses=None)
+    for where in ("", AT_INFINITY):
+        x, grad_output, (torch_output, torch_grads), truth = _reference(operation, constants, str(np.dtype(dtype)), where)
+        try:
+            with np.errstate(all="ignore"):  # what overflows in truth overflows here
+                output, backward = (function or operation.manual)(x, **dict(constants))
+                (grad,) = backward(grad_output)
+        except Exception as exception:
+            record.complain(f"raised {exception!r}{where}")
+            continue
+        record.compare(f"output{where}", output, torch_output, truth.output, abs(truth.output), x)
+        record.compare(f"grad_0{where}", grad, torch_grads[0], truth.grads[0], truth.grad_scales[0], x)
+    return record.agreement()

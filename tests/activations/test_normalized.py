@@ -1,0 +1,87 @@
+"""The softmax family: known values, its invariances, saturation, masks, and what is refused."""
+
+import math
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+
+import manual
+from reference.cases import OPERATIONS
+from reference.oracle import forward
+
+
+def test_equal_scores_share_equally():
+    np.testing.assert_array_equal(manual.softmax(np.full((2, 4), 7.0), dim=1)[0], np.full((2, 4), 1 / 4))
+    np.testing.assert_array_equal(manual.log_softmax(np.full(3, 7.0), dim=0)[0], np.full(3, -np.log1p(2.0)))
+
+
+def test_softmax_by_hand():
+    """P = (1/4, 3/4); with g = (1, 0), Σ p g = 1/4 and grad_x = (1/4 · 3/4, −3/4 · 1/4)."""
+    output, backward = manual.softmax(np.array([0.0, math.log(3)]), dim=0)
+    np.testing.assert_allclose(output, [1 / 4, 3 / 4], rtol=1e-15)
+    np.testing.assert_allclose(backward(np.array([1.0, 0.0]))[0], [3 / 16, -3 / 16], rtol=1e-15)
+
+
+def test_log_softmax_by_hand():
+    """grad_x = g − p Σ g, with p = (1/4, 3/4) and g = (1, 0)."""
+    output, backward = manual.log_softmax(np.array([0.0, math.log(3)]), dim=0)
+    np.testing.assert_allclose(output, [math.log(1 / 4), math.log(3 / 4)], rtol=1e-15)
+    np.testing.assert_allclose(backward(np.array([1.0, 0.0]))[0], [3 / 4, -3 / 4], rtol=1e-15)
+
+
+# Multiples of 1/64 up to 16, so that adding an integer rounds nothing.
+scores = arrays(float, array_shapes(min_dims=2, max_dims=3, max_side=5), elements=st.integers(-1024, 1024).map(lambda k: k / 64))
+
+
+@settings(max_examples=50, deadline=None, derandomize=True)
+@given(x=scores, shift=st.integers(-1000, 1000), axis=st.integers(0, 1))
+def test_invariants(x, shift, axis):
+    """Probabilities sum to 1, a shift of all scores changes nothing, and so the gradient along it is 0."""
+    g = np.sin(np.arange(x.size, dtype=float)).reshape(x.shape)
+    for op, total in ((manual.softmax, lambda p: p.sum(axis)), (manual.log_softmax, lambda p: np.exp(p).sum(axis))):
+        output, backward = op(x, dim=axis)
+        np.testing.assert_allclose(total(output), 1, rtol=1e-14)  # |log p| < 32: the exponential makes 32 roundings of one
+        np.testing.assert_array_equal(op(x + shift, dim=axis)[0], output)
+        assert np.abs(backward(g)[0].sum(axis)).max() <= 1e-14  # up to 5 terms of size 5
+
+
+def test_saturated(dtype):
+    x = np.array([1e4, -1e4, 0.0], dtype)
+    np.testing.assert_array_equal(manual.softmax(x, dim=0)[0], [1, 0, 0])
+    np.testing.assert_array_equal(manual.log_softmax(x, dim=0)[0], [0, -2e4, -1e4])
+
+
+def test_what_the_largest_leaves_keeps_its_digits():
+    """log(1 − p) where p is nearly 1: −log(1 + e⁻⁴⁰) = −e⁻⁴⁰, which a difference of logarithms would round to 0."""
+    output, backward = manual.log_softmax(np.array([0.0, -40.0]), dim=0)
+    np.testing.assert_allclose(output[0], -math.exp(-40), rtol=1e-15)
+    np.testing.assert_allclose(backward(np.array([1.0, 0.0]))[0], [math.exp(-40), -math.exp(-40)], rtol=1e-15)
+
+
+@pytest.mark.parametrize(("op", "of_masked"), [(manual.softmax, 0), (manual.log_softmax, -np.inf)])
+def test_a_score_of_minus_infinity_is_masked(op, of_masked):
+    """The others are as if it were not there, and nothing comes back to it but its own gradient in log_softmax."""
+    output, backward = op(np.array([1.0, -np.inf, 2.0]), dim=0)
+    of_others, backward_of_others = op(np.array([1.0, 2.0]), dim=0)
+    np.testing.assert_array_equal(output, np.insert(of_others, 1, of_masked))
+    grad, grad_of_others = backward(np.array([1.0, 0.0, 5.0]))[0], backward_of_others(np.array([1.0, 5.0]))[0]
+    np.testing.assert_allclose(grad, np.insert(grad_of_others, 1, 0), rtol=1e-15)
+
+
+def test_nan_spreads_along_its_axis_alone():
+    x = np.array([[0.0, np.nan], [0.0, 0.0]])
+    np.testing.assert_array_equal(manual.softmax(x, dim=1)[0], [[np.nan, np.nan], [0.5, 0.5]])
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+@pytest.mark.parametrize(("shape", "dim", "allowed"), [((2, 3), 2, "[-2, 1]"), ((2, 3), -3, "[-2, 1]"), ((), 1, "[-1, 0]")])
+def test_a_dim_out_of_range_is_refused_as_in_torch(name, shape, dim, allowed):
+    message = f"{name}: dim must lie in {allowed} for an input of shape {shape}, got {dim}"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        getattr(manual, name)(np.zeros(shape), dim=dim)
+    with pytest.raises(IndexError):
+        forward(OPERATIONS[name].torch, (np.zeros(shape),), {"dim": dim})
