@@ -14,7 +14,7 @@ from manual.contract import Array, Backward, cotangent, require_floats, require_
 from manual.layers.linear import Linear
 from manual.losses.classification import cross_entropy
 from manual.losses.reduction import reduce
-from manual.module import Module
+from manual.module import Module, wrong_needs
 
 
 class AdaptiveLogSoftmaxWithLoss(Module):
@@ -82,6 +82,8 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         loss, loss_backward = reduce(op, surprise, "mean")
 
         def backward(grads, needs=None):
+            if needs is not None and len(needs) != 2:
+                raise wrong_needs(op, needs, 2)
             grad_output, grad_loss = grads
             grad = np.zeros_like(surprise)
             if grad_output is not None:
