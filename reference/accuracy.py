@@ -24,8 +24,9 @@ AT_INFINITY = " at ±∞"
 
 
 def constants_of(operation: Operation) -> list[Constants]:
-    """The different constants among the cases of a pointwise operation, each worth a sweep."""
-    return list(dict.fromkeys(tuple(case.constants.items()) for case in operation.cases)) if operation.pointwise else []
+    """The different constants among the cases of a pointwise operation, each worth a sweep; not noise, an array of its own."""
+    constants = [case.constants for case in operation.cases if operation.pointwise]
+    return list(dict.fromkeys(tuple(each.items()) for each in constants if all(map(np.isscalar, each.values()))))
 
 
 def call(operation: Operation, constants: Constants) -> str:
@@ -54,12 +55,12 @@ def grid(operation: Operation, constants: Constants, dtype: Any) -> Any:
 def _reference(operation: Operation, constants: Constants, dtype: str, where: str) -> tuple[Any, ...]:
     """The inputs, a random cotangent, torch's output and gradients, and the truth."""
     x = np.array([-np.inf, np.inf], dtype) if where == AT_INFINITY else grid(operation, constants, dtype)
-    grad_output = np.random.default_rng(0).standard_normal(x.shape).astype(dtype)
+    generator = np.random.default_rng(0)
+    # Not below 1, so that where a gradient can be represented, so can the derivative by itself
+    grad_output = (generator.uniform(1, 2, x.shape) * generator.choice([-1, 1], x.shape)).astype(dtype)
     torchs = oracle.run(operation.torch, (x,), dict(constants), grad_output, (True,))
     exactly = exact.exactly(np.nan_to_num(x)) if where != AT_INFINITY else np.array([-BEYOND, BEYOND])
-    # A constant is a number of the dtype, as NumPy and torch take it
-    rounded = {name: float(x.dtype.type(value)) if isinstance(value, float) else value for name, value in constants}
-    truth = exact.evaluate(operation.definition, (exactly,), rounded, grad_output, (True,), True, operation.slope_terms)
+    truth = exact.evaluate(operation.definition, (exactly,), dict(constants), grad_output, (True,), True, operation.slope_terms)
     return x, grad_output, torchs, truth
 
 

@@ -79,10 +79,11 @@ def _sech_squared(x: Any) -> Any:
 exp = lift(_exp, _exp)
 log = lift(mp.log, lambda x: 1 / x)
 tanh = lift(mp.tanh, _sech_squared)
+erfc = lift(lambda x: mp.erfc(x) if not x > 2**10 else mp.zero, lambda x: -2 / mp.sqrt(mp.pi) * _exp(-x * x))
 
 
 def _power(z: Any, n: Any) -> Any:
-    return mp.mpc(z.real**n, n * z.real ** (n - 1) * z.imag)
+    return mp.mpc(z.real**n, n * z.real ** (n - 1) * z.imag if z.imag else 0)
 
 
 mp.mpc.__pow__ = _power  # of this context alone: another's numbers have a class of their own
@@ -91,10 +92,6 @@ mp.mpc.__pow__ = _power  # of this context alone: another's numbers have a class
 def absolute(x: Any) -> Any:
     """|x|, with the derivative sign(x), 0 at 0."""
     return x * np.sign(real(x))
-
-
-# mpmath's own erfc of complex numbers looks at the real part's size alone, and loses the step.
-erfc = lift(mp.erfc, lambda x: -2 / mp.sqrt(mp.pi) * mp.exp(-x * x))
 
 
 @dataclass(frozen=True)

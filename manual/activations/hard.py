@@ -26,7 +26,7 @@ def _cut(op: str, x: Array, low: float, high: float) -> tuple[Array, Backward]:
 
     def backward(grad_output):
         grad_output = cotangent(op, grad_output, output.shape, output.dtype)
-        inside = (output > low) & (output < high)
+        inside = ~((output <= low) | (output >= high))  # NaN lets the gradient through, as in torch
         return (np.multiply(grad_output, inside.astype(output.dtype), out=...),)
 
     return output, backward
@@ -104,21 +104,21 @@ class Hardsigmoid(Module):
 def hardswish(x: Array, /) -> tuple[Array, Backward]:
     """Each element times its `hardsigmoid`.
 
-    Forward:   y = x (q + 1) / 2,  q = min(max(x, −3), 3) / 3
-    Backward:  grad_x = grad_y · (q + ½ − ½ ⌊q⌋),  ⌊q⌋ rounded towards zero: 1 from x = 3 on, −1 up to x = −3
+    Forward:   y = x (c + 3) / 6,  c = min(max(x, −3), 3)
+    Backward:  grad_x = grad_y · (q + ½ − ½ ⌊q⌋),  q = c / 3,  ⌊q⌋ rounded towards zero: 1 from x = 3 on, −1 up to x = −3
     Shapes:    x, y (...)
     Kinks:     the gradient at −3 is 0, and at 3 it is 1
     Source:    Howard et al. 2019, Searching for MobileNetV3
     """
     require_floats("hardswish", "x", x)
     output = np.maximum(x, -3.0, out=...)  # so that −∞ gives 0
-    q = np.minimum(output, 3.0, out=...)
-    q /= 3.0
-    gate = q + 1.0
-    gate *= 0.5
+    clipped = np.minimum(output, 3.0, out=...)
+    gate = np.add(clipped, 3.0, out=...)  # exact near −3, where y has a zero
+    gate /= 6.0
     output *= gate
 
     def backward(grad_output):
+        q = np.divide(clipped, 3.0, out=...)
         slope = np.trunc(q, out=...)
         slope *= -0.5
         slope += q
@@ -148,7 +148,7 @@ def hardshrink(x: Array, /, *, lambd: float = 0.5) -> tuple[Array, Backward]:
     """
     require_floats("hardshrink", "x", x)
     slope = np.abs(x, out=...)
-    slope = np.asarray((slope > lambd).astype(x.dtype))
+    slope = np.asarray((~(slope <= lambd)).astype(x.dtype))  # NaN lets the gradient through, as in torch
 
     def backward(grad_output):
         return (np.multiply(cotangent("hardshrink", grad_output, slope.shape, slope.dtype), slope, out=...),)

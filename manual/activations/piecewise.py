@@ -67,7 +67,8 @@ def leaky_relu(x: Array, /, *, negative_slope: float = 0.01) -> tuple[Array, Bac
     def backward(grad_output):
         return (np.multiply(cotangent("leaky_relu", grad_output, slope.shape, slope.dtype), slope, out=...),)
 
-    return np.multiply(x, slope, out=...), backward
+    # With a slope of 0, −∞ has the limit 0, where 0 · −∞ would be NaN
+    return np.multiply(x if negative_slope else np.maximum(x, 0.0), slope, out=...), backward
 
 
 class LeakyReLU(Module):

@@ -64,6 +64,7 @@ _cases = (
     Case("chunking method", (normal(6, 2), normal(5, 2), classes(5, 6)), {"options": manual.LinearCrossEntropyOptions()}),
     Case("a chunk for all", _arrays, _chunks(9)),
     Case("no batch", (normal(3), normal(4, 3), classes(4), normal(4))),
+    Case("at the extremes", ([[1e4], [-1e4]], [[1.0], [0.5], [-1.0]], [1, 2])),
     Case("no batch, none", (normal(3), normal(4, 3), classes(4)), {"reduction": "none"}),
     Case("no batch, probabilities", (normal(3), normal(4, 3), probabilities(4))),
     Case("batch of 0", (normal(0, 3), normal(4, 3), classes(4, 0)), zero=(1,), judge="torch"),
