@@ -45,7 +45,7 @@ def test_every_magnitude(pointwise, constants, dtype, size):
 
 @every_function
 def test_every_float16_value(pointwise, constants, dtype):
-    """No function gives NaN or infinity where the truth is finite: where torch's value in float64 lies in the range of the dtype."""
+    """No NaN and no infinity where the truth is finite: where torch's value in float64 lies in the range of the dtype."""
     values = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
     x = values[np.isfinite(values)].astype(dtype)
     assert x.size == 63_488

@@ -67,7 +67,7 @@ def test_multi_margin_by_hand():
     assert output == 0.5
     np.testing.assert_allclose(grad_x, [[-0.4, 0, 0, 0.2, 0.2]], rtol=1e-15)
     output, grad_x, *_ = loss_and_gradients(manual.multi_margin_loss, x, target, np.array([2.0, 1, 1, 1, 1]), p=2)
-    assert output == 2 * (0.25 + 4) / 5
+    assert output == pytest.approx(2 * (0.25 + 4) / 5, rel=1e-15)
     np.testing.assert_allclose(grad_x, np.array([[-2 * 2.5, 0, 0, 2 * 0.5, 2 * 2]]) * 2 / 5, rtol=1e-15)
 
 

@@ -49,10 +49,10 @@ def test_an_infinite_difference_pulls_no_harder_than_any_other(name):
 
 
 REFUSED = [
-    ("smooth_l1_loss", [(2, 3), (2,)], {}, "expected shapes that broadcast together, got x (2, 3), target (2,)"),
+    ("smooth_l1_loss", [(2, 3), (2,)], {}, "expected x and target of shapes that broadcast together, got (2, 3) and (2,)"),
     ("smooth_l1_loss", [(3,), (3,)], {"beta": -1.0}, "beta must not be negative, got -1.0"),
     ("smooth_l1_loss", [(3,), (3,)], {"reduction": "all"}, "reduction must be 'none', 'mean' or 'sum', got 'all'"),
-    ("huber_loss", [(2, 3), (2,)], {}, "expected shapes that broadcast together, got x (2, 3), target (2,)"),
+    ("huber_loss", [(2, 3), (2,)], {}, "expected x and target of shapes that broadcast together, got (2, 3) and (2,)"),
     ("huber_loss", [(2, 3), (2, 3), (3,)], {}, "weight must have shape (2, 3), got (3,)"),
     ("huber_loss", [(3,), (3,)], {"delta": 0.0}, "delta must be positive, got 0.0"),
     ("huber_loss", [(3,), (3,)], {"delta": -1.0}, "delta must be positive, got -1.0"),
