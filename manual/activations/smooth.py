@@ -8,14 +8,11 @@ represented.
 import math
 
 import numpy as np
-from scipy.special import expit
 
 from manual.activations.tails import exp_of
 from manual.contract import Array, Backward, cotangent, require_floats
 from manual.module import Module
 
-FEW = 1024  # up to here a call costs more than its arithmetic, and SciPy's functions, one call each, are the fastest
-NEAR = 80.0  # up to here expit is right in every dtype; farther out it gives 0 for what is subnormal
 FRACTION = tuple(float(odd) for odd in range(21, 1, -2))  # of tanh's continued fraction, as many as doubles need up to |x| = 1
 
 
@@ -28,27 +25,18 @@ def sigmoid(x: Array, /) -> tuple[Array, Backward]:
     Source:    Verhulst 1845; Rumelhart, Hinton & Williams 1986
     """
     require_floats("sigmoid", "x", x)
-    few = x.size <= FEW and np.abs(x).max(initial=0.0) < NEAR
-    if few:
-        output = expit(x)
-    else:
-        e = np.abs(x, out=...)
-        np.negative(e, out=e)
-        np.exp(e, out=e)
-        denominator = e + 1.0
-        output = np.minimum(x, 0.0)
-        np.exp(output, out=output)  # 1 for x ≥ 0, e below: y = 1 / (1 + e), or e / (1 + e), without an overflow
-        output /= denominator
+    e = np.abs(x, out=...)
+    np.negative(e, out=e)
+    np.exp(e, out=e)
+    denominator = np.add(e, 1.0, out=...)
+    output = np.minimum(x, 0.0, out=...)
+    np.exp(output, out=output)  # 1 for x ≥ 0, e below: y = 1 / (1 + e), or e / (1 + e), without an overflow
+    output /= denominator
 
     def backward(grad_output):
-        grad_output = cotangent("sigmoid", grad_output, output.shape, output.dtype)
-        if few:
-            slope = expit(-x)
-            slope *= output
-        else:
-            slope = denominator * denominator
-            np.divide(e, slope, out=slope)
-        slope *= grad_output
+        slope = np.multiply(denominator, denominator, out=...)
+        np.divide(e, slope, out=slope)
+        slope *= cotangent("sigmoid", grad_output, slope.shape, slope.dtype)
         return (slope,)
 
     return output, backward

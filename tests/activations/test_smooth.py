@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import manual
-from manual.activations.smooth import FEW
 
 
 def value_and_slope(activation, x):
@@ -33,7 +32,7 @@ def test_known_values(activation, x, value, slope):
     np.testing.assert_allclose(value_and_slope(activation, np.array([x])), [[value], [slope]], rtol=1e-15)
 
 
-@pytest.mark.parametrize("count", [1, FEW + 1])  # sigmoid computes few numbers in another way than many
+@pytest.mark.parametrize("count", [1, 1000])
 @pytest.mark.parametrize("x", [9.0, 20.0, 43.0])
 def test_slopes_keep_their_digits_in_the_tails(x, count):
     """sech²x = 1 − tanh²x has none left as a difference. 1e−15 is 4.5 eps, and a slope takes about as many roundings."""
@@ -45,7 +44,7 @@ def test_slopes_keep_their_digits_in_the_tails(x, count):
     np.testing.assert_allclose(value_and_slope(manual.tanh, x_array)[1], tanh_slope, rtol=1e-15)
 
 
-@pytest.mark.parametrize("count", [1, FEW + 1])
+@pytest.mark.parametrize("count", [1, 1000])
 @pytest.mark.parametrize("large", [1e4, np.inf])
 @pytest.mark.parametrize(("activation", "lowest"), [(manual.sigmoid, 0), (manual.tanh, -1)])
 def test_saturated(activation, lowest, large, dtype, count):
@@ -54,7 +53,7 @@ def test_saturated(activation, lowest, large, dtype, count):
     np.testing.assert_array_equal(slope, np.zeros(2 * count))
 
 
-@pytest.mark.parametrize("count", [1, FEW + 1])
+@pytest.mark.parametrize("count", [1, 1000])
 @pytest.mark.parametrize("activation", [manual.sigmoid, manual.tanh])
 def test_nan_stays_where_it_is(activation, count):
     x = np.zeros(count + 1)
