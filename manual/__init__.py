@@ -82,6 +82,7 @@ from manual.losses.similarity import (
 )
 from manual.module import Module, Parameter
 from manual.optimizers.sgd import SGD
+from manual.threads import get_num_threads, set_num_threads
 
 __all__ = [
     "CELU",
@@ -156,6 +157,7 @@ __all__ = [
     "elu",
     "gaussian_nll_loss",
     "gelu",
+    "get_num_threads",
     "glu",
     "gumbel_softmax",
     "hardshrink",
@@ -184,6 +186,7 @@ __all__ = [
     "relu6",
     "rrelu",
     "selu",
+    "set_num_threads",
     "sigmoid",
     "silu",
     "smooth_l1_loss",

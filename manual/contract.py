@@ -78,6 +78,29 @@ def cotangent(op: str, grad_output: Any, shape: tuple[int, ...], dtype: np.dtype
     return grad_output
 
 
+def clip(x: Array, low: float, high: float) -> Array:
+    """Min(max(x, low), high), a new array; also the fastest way to a minimum or maximum of an array and a number."""
+    return np.asarray(x).clip(low, high, out=...)  # type: ignore[call-overload]
+
+
+def times_slope(op: str, slope: Array) -> Backward:
+    """The backward of y = f(x), element by element, from the slope f′(x): grad_x = grad_y · slope."""
+
+    def backward(grad_output):
+        return (np.multiply(cotangent(op, grad_output, slope.shape, slope.dtype), slope, out=...),)
+
+    return backward
+
+
+def passes_where(op: str, kept: Array, dtype: np.dtype[Any]) -> Backward:
+    """The backward of what has the slope 1 in some places and 0 in the others: grad_x = grad_y where `kept`, else 0."""
+
+    def backward(grad_output):
+        return (np.multiply(cotangent(op, grad_output, kept.shape, dtype), kept.astype(dtype), out=...),)
+
+    return backward
+
+
 def broadcast_shape(op: str, **arrays: Array) -> tuple[int, ...]:
     """The shape to which all arrays broadcast."""
     try:
@@ -114,7 +137,7 @@ def _ones(count: int, dtype: np.dtype[Any]) -> Array:
 
 def sum_columns(matrix: Array) -> Array:
     """Σ over the columns of a matrix, as a product with ones."""
-    return matrix.dot(_ones(matrix.shape[1], matrix.dtype))
+    return np.vecdot(matrix, _ones(matrix.shape[1], matrix.dtype))
 
 
 def as_rows(x: Array, axis: int) -> tuple[Array, Callable[[Array], Array]]:

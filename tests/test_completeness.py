@@ -14,7 +14,8 @@ import manual
 from reference.cases import MODULES, OPERATIONS
 from reference.omitted import OMITTED
 
-FUNCTIONS = [name for name in manual.__all__ if inspect.isfunction(getattr(manual, name))]
+SETTINGS = {"get_num_threads", "set_num_threads"}
+FUNCTIONS = [name for name in manual.__all__ if inspect.isfunction(getattr(manual, name)) and name not in SETTINGS]
 CLASSES = [name for name in manual.__all__ if inspect.isclass(getattr(manual, name))]
 LAYERS = [name for name in CLASSES if issubclass(getattr(manual, name), manual.Module) and hasattr(torch.nn, name)]
 BASES = {"Module"}

@@ -3,12 +3,15 @@
 For one slope s and one curve c, s = 1 where x > 0 and a factor elsewhere, they are y = s c(x).
 """
 
+import math
+
 import numpy as np
 
 from manual.activations.piecewise import slopes
 from manual.activations.tails import exp_of
-from manual.contract import Array, Backward, cotangent, require_floats
+from manual.contract import Array, Backward, clip, require_floats, times_slope
 from manual.module import Module
+from manual.threads import LARGE, by_parts
 
 # So that layers keep mean 0 and variance 1: Klambauer et al. 2017, equation 14.
 ALPHA = 1.6732632423543772848170429916717
@@ -41,21 +44,19 @@ def selu(x: Array, /) -> tuple[Array, Backward]:
 
 def _elu(op: str, x: Array, alpha: float, scale: float) -> tuple[Array, Backward]:
     require_floats(op, "x", x)
-    factor = slopes(x, alpha)
+    if x.size > LARGE:
+        return by_parts(op, lambda part: _elu(op, part, alpha, scale), x)
+    below = clip(x, -math.inf, 0.0)
+    output = np.expm1(below, out=...)
+    slope = np.exp(below, out=below)
+    if alpha != 1.0:
+        output *= alpha
+        slope *= slopes(x, alpha)
+    output += clip(x, 0.0, math.inf)
     if scale != 1.0:
-        factor *= scale
-    below = np.minimum(x, 0.0, out=...)
-    output = np.maximum(x, 0.0, out=...)
-    output += np.expm1(below)
-    output *= factor
-
-    def backward(grad_output):
-        slope = np.exp(below, out=...)
-        slope *= factor
-        slope *= cotangent(op, grad_output, slope.shape, slope.dtype)
-        return (slope,)
-
-    return output, backward
+        output *= scale
+        slope *= scale
+    return output, times_slope(op, slope)
 
 
 class ELU(Module):
@@ -92,17 +93,18 @@ def celu(x: Array, /, *, alpha: float = 1.0) -> tuple[Array, Backward]:
     require_floats("celu", "x", x)
     if alpha == 0:
         raise ValueError("celu: alpha must not be 0, got 0")
-    below = np.minimum(x, 0.0, out=...)
-    output = np.expm1(below / alpha)
-    output *= alpha
-    output += np.maximum(x, 0.0)
-
-    def backward(grad_output):
-        slope = exp_of(lambda below: below / alpha, below)
-        slope *= cotangent("celu", grad_output, slope.shape, slope.dtype)
-        return (slope,)
-
-    return output, backward
+    if x.size > LARGE:
+        return by_parts("celu", lambda part: celu(part, alpha=alpha), x)
+    below = clip(x, -math.inf, 0.0)
+    if alpha == 1.0:
+        output = np.expm1(below, out=...)
+        slope = np.exp(below, out=below)
+    else:
+        output = np.expm1(below / alpha, out=...)
+        output *= alpha
+        slope = exp_of(lambda below: below / alpha, below)  # which rounds the exponent
+    output += clip(x, 0.0, math.inf)
+    return output, times_slope("celu", slope)
 
 
 class CELU(Module):

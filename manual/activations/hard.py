@@ -1,9 +1,12 @@
 """Smooth activations with their curves drawn straight: cut off, ramped, shrunk."""
 
+import math
+
 import numpy as np
 
-from manual.contract import Array, Backward, cotangent, require_floats
+from manual.contract import Array, Backward, clip, cotangent, passes_where, require_floats, times_slope
 from manual.module import Module
+from manual.threads import LARGE, by_parts
 
 
 def hardtanh(x: Array, /, *, min_val: float = -1.0, max_val: float = 1.0) -> tuple[Array, Backward]:
@@ -22,14 +25,12 @@ def _cut(op: str, x: Array, low: float, high: float) -> tuple[Array, Backward]:
     require_floats(op, "x", x)
     if low > high:
         raise ValueError(f"{op}: min_val must not be above max_val, got {low} and {high}")
-    output = np.asarray(np.clip(x, low, high))
-
-    def backward(grad_output):
-        grad_output = cotangent(op, grad_output, output.shape, output.dtype)
-        inside = ~((output <= low) | (output >= high))  # NaN lets the gradient through, as in torch
-        return (np.multiply(grad_output, inside.astype(output.dtype), out=...),)
-
-    return output, backward
+    if x.size > LARGE:
+        return by_parts(op, lambda part: _cut(op, part, low, high), x)
+    output = clip(x, low, high)
+    outside = output <= low
+    outside |= output >= high  # neither of NaN, which lets the gradient through, as in torch
+    return output, passes_where(op, ~outside, x.dtype)
 
 
 class Hardtanh(Module):
@@ -79,7 +80,9 @@ def hardsigmoid(x: Array, /) -> tuple[Array, Backward]:
     Source:    Courbariaux, Bengio & David 2015, BinaryConnect; Howard et al. 2019, Searching for MobileNetV3
     """
     require_floats("hardsigmoid", "x", x)
-    output = np.asarray(np.clip(x, -3.0, 3.0))
+    if x.size > LARGE:
+        return by_parts("hardsigmoid", hardsigmoid, x)
+    output = clip(x, -3.0, 3.0)
     output += 3.0
     output /= 6.0
 
@@ -111,22 +114,19 @@ def hardswish(x: Array, /) -> tuple[Array, Backward]:
     Source:    Howard et al. 2019, Searching for MobileNetV3
     """
     require_floats("hardswish", "x", x)
-    output = np.maximum(x, -3.0, out=...)  # so that −∞ gives 0
-    clipped = np.minimum(output, 3.0, out=...)
-    gate = np.add(clipped, 3.0, out=...)  # exact near −3, where y has a zero
+    if x.size > LARGE:
+        return by_parts("hardswish", hardswish, x)
+    q = clip(x, -3.0, 3.0)
+    gate = np.add(q, 3.0, out=...)  # exact near −3, where y has a zero
     gate /= 6.0
+    output = clip(x, -3.0, math.inf)  # so that −∞ gives 0
     output *= gate
-
-    def backward(grad_output):
-        q = np.divide(clipped, 3.0, out=...)
-        slope = np.trunc(q, out=...)
-        slope *= -0.5
-        slope += q
-        slope += 0.5
-        slope *= cotangent("hardswish", grad_output, q.shape, q.dtype)
-        return (slope,)
-
-    return output, backward
+    q /= 3.0
+    slope = np.trunc(q, out=gate)
+    slope *= -0.5
+    slope += q
+    slope += 0.5
+    return output, times_slope("hardswish", slope)
 
 
 class Hardswish(Module):
@@ -147,13 +147,11 @@ def hardshrink(x: Array, /, *, lambd: float = 0.5) -> tuple[Array, Backward]:
     Source:    Donoho & Johnstone 1994, Ideal Spatial Adaptation by Wavelet Shrinkage
     """
     require_floats("hardshrink", "x", x)
+    if x.size > LARGE:
+        return by_parts("hardshrink", lambda part: hardshrink(part, lambd=lambd), x)
     slope = np.abs(x, out=...)
     slope = np.asarray((~(slope <= lambd)).astype(x.dtype))  # NaN lets the gradient through, as in torch
-
-    def backward(grad_output):
-        return (np.multiply(cotangent("hardshrink", grad_output, slope.shape, slope.dtype), slope, out=...),)
-
-    return np.multiply(x, slope, out=...), backward
+    return np.multiply(x, slope, out=...), times_slope("hardshrink", slope)
 
 
 class Hardshrink(Module):
@@ -183,14 +181,11 @@ def softshrink(x: Array, /, *, lambd: float = 0.5) -> tuple[Array, Backward]:
     require_floats("softshrink", "x", x)
     if not 0 <= lambd <= np.finfo(x.dtype).max:
         raise ValueError(f"softshrink: lambd must be finite and not negative, got {lambd}")
-    output = np.asarray(np.clip(x, -lambd, lambd))
+    if x.size > LARGE:
+        return by_parts("softshrink", lambda part: softshrink(part, lambd=lambd), x)
+    output = clip(x, -lambd, lambd)
     np.subtract(x, output, out=output)
-
-    def backward(grad_output):
-        grad_output = cotangent("softshrink", grad_output, output.shape, output.dtype)
-        return (np.multiply(grad_output, (output != 0.0).astype(output.dtype), out=...),)
-
-    return output, backward
+    return output, passes_where("softshrink", output != 0.0, x.dtype)
 
 
 class Softshrink(Module):

@@ -10,8 +10,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from manual.contract import Array, Backward, cotangent, require_floats, require_shape, sum_to_shape
+from manual.contract import (
+    Array,
+    Backward,
+    clip,
+    cotangent,
+    passes_where,
+    require_floats,
+    require_shape,
+    sum_to_shape,
+    times_slope,
+)
 from manual.module import Module, Parameter
+from manual.threads import LARGE, by_parts
 
 
 def relu(x: Array, /) -> tuple[Array, Backward]:
@@ -24,15 +35,11 @@ def relu(x: Array, /) -> tuple[Array, Backward]:
     Source:    Nair & Hinton 2010, Rectified Linear Units Improve Restricted Boltzmann Machines
     """
     require_floats("relu", "x", x)
-    output = np.maximum(x, 0.0, out=...)
-
-    def backward(grad_output):
-        # Read from the output, which the next layer keeps anyway, so that x itself can be freed. It is never negative; `!=` lets
-        # the gradient at NaN pass, as torch does, where `>` would stop it.
-        grad_output = cotangent("relu", grad_output, output.shape, output.dtype)
-        return (np.multiply(grad_output, (output != 0.0).astype(output.dtype), out=...),)
-
-    return output, backward
+    if x.size > LARGE:
+        return by_parts("relu", relu, x)
+    output = clip(x, 0.0, math.inf)
+    # The output is never negative; `!=` lets the gradient at NaN pass, as torch does, where `>` would stop it.
+    return output, passes_where("relu", output != 0.0, x.dtype)
 
 
 class ReLU(Module):
@@ -62,13 +69,11 @@ def leaky_relu(x: Array, /, *, negative_slope: float = 0.01) -> tuple[Array, Bac
     Source:    Maas, Hannun & Ng 2013, Rectifier Nonlinearities Improve Neural Network Acoustic Models
     """
     require_floats("leaky_relu", "x", x)
+    if x.size > LARGE:
+        return by_parts("leaky_relu", lambda part: leaky_relu(part, negative_slope=negative_slope), x)
     slope = slopes(x, negative_slope)
-
-    def backward(grad_output):
-        return (np.multiply(cotangent("leaky_relu", grad_output, slope.shape, slope.dtype), slope, out=...),)
-
     # With a slope of 0, −∞ has the limit 0, where 0 · −∞ would be NaN
-    return np.multiply(x if negative_slope else np.maximum(x, 0.0), slope, out=...), backward
+    return np.multiply(x if negative_slope else np.maximum(x, 0.0), slope, out=...), times_slope("leaky_relu", slope)
 
 
 class LeakyReLU(Module):
@@ -162,12 +167,10 @@ def rrelu(
             require_shape("rrelu", "noise", noise, x.shape)
             negative = noise
         negative = np.asarray(negative, x.dtype)
+    elif x.size > LARGE:
+        return by_parts("rrelu", lambda part: rrelu(part, lower=lower, upper=upper), x)
     slope = slopes(x, negative)
-
-    def backward(grad_output):
-        return (np.multiply(cotangent("rrelu", grad_output, slope.shape, slope.dtype), slope, out=...),)
-
-    return np.multiply(x, slope, out=...), backward
+    return np.multiply(x, slope, out=...), times_slope("rrelu", slope)
 
 
 class RReLU(Module):
@@ -194,20 +197,22 @@ def threshold(x: Array, /, *, threshold: float, value: float) -> tuple[Array, Ba
     Kinks:     the gradient at the threshold is 0
     """
     require_floats("threshold", "x", x)
-    # Chosen bit by bit, as 0 · ∞ would be NaN: `kept` has every bit set where x is kept, and none elsewhere.
+    if x.size > LARGE:
+        return by_parts("threshold", lambda part: _threshold(part, threshold, value), x)
+    return _threshold(x, threshold, value)
+
+
+def _threshold(x: Array, threshold: float, value: float) -> tuple[Array, Backward]:
+    # Chosen bit by bit, as 0 · ∞ would be NaN: −1 has every bit set, 0 has none.
     bits = np.dtype(f"i{x.dtype.itemsize}")
     value_bits = np.asarray(value, x.dtype).view(bits)
-    kept = np.subtract((x <= threshold).astype(bits), 1, out=...)
+    kept = ~(x <= threshold)
+    mask = kept.astype(bits)
+    mask = np.negative(mask, out=...)
     output = np.bitwise_xor(x.view(bits), value_bits, out=...)
-    output &= kept
+    output &= mask
     output ^= value_bits
-    shape, dtype = x.shape, x.dtype
-
-    def backward(grad_output):
-        grad_output = cotangent("threshold", grad_output, shape, dtype)
-        return (np.bitwise_and(grad_output.view(bits), kept, out=...).view(dtype),)
-
-    return output.view(dtype), backward
+    return output.view(x.dtype), passes_where("threshold", kept, x.dtype)
 
 
 class Threshold(Module):

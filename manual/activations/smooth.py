@@ -9,9 +9,10 @@ import math
 
 import numpy as np
 
-from manual.activations.tails import exp_of
-from manual.contract import Array, Backward, cotangent, require_floats
+from manual.activations.tails import above, exp_limit, exp_of
+from manual.contract import Array, Backward, clip, cotangent, require_floats, times_slope
 from manual.module import Module
+from manual.threads import LARGE, by_parts
 
 FRACTION = tuple(float(odd) for odd in range(21, 1, -2))  # of tanh's continued fraction, as many as doubles need up to |x| = 1
 
@@ -19,27 +20,25 @@ FRACTION = tuple(float(odd) for odd in range(21, 1, -2))  # of tanh's continued 
 def sigmoid(x: Array, /) -> tuple[Array, Backward]:
     """Squash into (0, 1), the logistic function σ.
 
-    Forward:   y = 1 / (1 + exp(−x))
-    Backward:  grad_x = grad_y · σ′(x),  σ′(x) = σ(x) σ(−x) = e / (1 + e)²,  e = exp(−|x|)
+    Forward:   y = 1 / (1 + exp(−x)) = z / (1 + z),  z = exp(x)
+    Backward:  grad_x = grad_y · σ′(x),  σ′(x) = σ(x) σ(−x),  σ(−x) = 1 / (1 + z)
     Shapes:    x, y (...)
     Source:    Verhulst 1845; Rumelhart, Hinton & Williams 1986
     """
     require_floats("sigmoid", "x", x)
-    e = np.abs(x, out=...)
-    np.negative(e, out=e)
-    np.exp(e, out=e)
-    denominator = np.add(e, 1.0, out=...)
-    output = np.minimum(x, 0.0, out=...)
-    np.exp(output, out=output)  # 1 for x ≥ 0, e below: y = 1 / (1 + e), or e / (1 + e), without an overflow
-    output /= denominator
-
-    def backward(grad_output):
-        slope = np.multiply(denominator, denominator, out=...)
-        np.divide(e, slope, out=slope)
-        slope *= cotangent("sigmoid", grad_output, slope.shape, slope.dtype)
-        return (slope,)
-
-    return output, backward
+    if x.size > LARGE:
+        return by_parts("sigmoid", sigmoid, x)
+    limit = exp_limit(x.dtype)
+    far = above(x, limit)
+    output = np.exp(x if far is None else clip(x, -math.inf, limit), out=...)
+    slope = np.add(output, 1.0, out=...)
+    output /= slope
+    np.divide(1.0, slope, out=slope)
+    if far is not None:  # z would overflow: σ(x) = 1, σ(−x) = exp(−x)
+        output[far] = 1.0
+        slope[far] = np.exp(-x[far])
+    slope *= output
+    return output, times_slope("sigmoid", slope)
 
 
 class Sigmoid(Module):
@@ -58,6 +57,8 @@ def tanh(x: Array, /) -> tuple[Array, Backward]:
     Shapes:    x, y (...)
     """
     require_floats("tanh", "x", x)
+    if x.size > LARGE:
+        return by_parts("tanh", tanh, x)
     output = np.tanh(x, out=...)
 
     def backward(grad_output):
@@ -91,19 +92,16 @@ def softsign(x: Array, /) -> tuple[Array, Backward]:
     Source:    Bergstra, Desjardins, Lamblin & Bengio 2009, Quadratic Polynomials Learn Better Image Features
     """
     require_floats("softsign", "x", x)
+    if x.size > LARGE:
+        return by_parts("softsign", softsign, x)
     largest = float(np.finfo(x.dtype).max)
-    output = np.asarray(np.clip(x, -largest, largest))  # ±∞ gives ±1, not NaN
+    output = clip(x, -largest, largest)  # ±∞ gives ±1, not NaN
     denominator = np.abs(output, out=...)
     denominator += 1.0
     output /= denominator
-
-    def backward(grad_output):
-        slope = np.divide(1.0, denominator, out=...)
-        slope /= denominator  # not 1 / (1 + |x|)², which overflows
-        slope *= cotangent("softsign", grad_output, slope.shape, slope.dtype)
-        return (slope,)
-
-    return output, backward
+    slope = np.divide(1.0, denominator, out=...)
+    slope /= denominator  # not 1 / (1 + |x|)², which overflows
+    return output, times_slope("softsign", slope)
 
 
 class Softsign(Module):
@@ -123,10 +121,12 @@ def tanhshrink(x: Array, /) -> tuple[Array, Backward]:
     Source:    the continued fraction: Lambert 1768
     """
     require_floats("tanhshrink", "x", x)
+    if x.size > LARGE:
+        return by_parts("tanhshrink", tanhshrink, x)
     # x − tanh x cancels where |x| is small, the fraction converges there. So it is taken of c, x cut off at ±1, and the
     # difference from there on, which is 0 where x = c, is added.
     tanh_x = np.tanh(x, out=...)
-    c = np.asarray(np.clip(x, -1.0, 1.0))
+    c = clip(x, -1.0, 1.0)
     square = c * c
     w = np.divide(square, FRACTION[0], out=...)
     for odd in FRACTION[1:]:
@@ -138,13 +138,8 @@ def tanhshrink(x: Array, /) -> tuple[Array, Backward]:
     output = np.subtract(x, tanh_x, out=...)
     output -= c - np.tanh(c)
     output += w
-
-    def backward(grad_output):
-        slope = np.multiply(tanh_x, tanh_x, out=...)
-        slope *= cotangent("tanhshrink", grad_output, slope.shape, slope.dtype)
-        return (slope,)
-
-    return output, backward
+    slope = np.multiply(tanh_x, tanh_x, out=tanh_x)
+    return output, times_slope("tanhshrink", slope)
 
 
 class Tanhshrink(Module):
@@ -163,19 +158,17 @@ def logsigmoid(x: Array, /) -> tuple[Array, Backward]:
     Shapes:    x, y (...)
     """
     require_floats("logsigmoid", "x", x)
+    if x.size > LARGE:
+        return by_parts("logsigmoid", logsigmoid, x)
     e = np.abs(x, out=...)
     np.negative(e, out=e)
     np.exp(e, out=e)
-    output = np.minimum(x, 0.0, out=...)
+    output = clip(x, -math.inf, 0.0)
     output -= np.log1p(e)
-
-    def backward(grad_output):
-        slope = np.maximum(e, x < 0.0, dtype=e.dtype, out=...)
-        slope /= e + 1.0
-        slope *= cotangent("logsigmoid", grad_output, slope.shape, slope.dtype)
-        return (slope,)
-
-    return output, backward
+    slope = np.maximum(e, (x < 0.0).astype(x.dtype), out=...)
+    e += 1.0
+    slope /= e
+    return output, times_slope("logsigmoid", slope)
 
 
 class LogSigmoid(Module):
@@ -189,8 +182,8 @@ class LogSigmoid(Module):
 def softplus(x: Array, /, *, beta: float = 1.0, threshold: float = 20.0) -> tuple[Array, Backward]:
     """A smooth `relu`, β telling how sharply it bends.
 
-    Forward:   y = log(1 + exp(βx)) / β = (max(βx, 0) + log(1 + e)) / β,  e = exp(−|βx|);  y = x where βx > threshold
-    Backward:  grad_x = grad_y · σ(βx),  σ(βx) = 1 / (1 + e) for x ≥ 0, e / (1 + e) below;  grad_y where βx > threshold
+    Forward:   y = log(1 + z) / β,  z = exp(βx);  y = x where βx > threshold
+    Backward:  grad_x = grad_y · σ(βx),  σ(βx) = z / (1 + z);  grad_y where βx > threshold
     Shapes:    x, y (...)
     Kinks:     at the threshold the gradient is σ(threshold)
     Source:    Dugas, Bengio, Bélisle, Nadeau & Garcia 2001, Incorporating Second-Order Functional Knowledge
@@ -198,26 +191,26 @@ def softplus(x: Array, /, *, beta: float = 1.0, threshold: float = 20.0) -> tupl
     require_floats("softplus", "x", x)
     if not (math.isfinite(beta) and beta != 0):
         raise ValueError(f"softplus: beta must be finite and not 0, got {beta}")
-    with np.errstate(over="ignore"):  # the limits are right: 0, or in the linear part
-        scaled = np.multiply(x, beta, out=...)
-        e = exp_of(lambda x: np.abs(x, out=...) * -abs(beta), x)
-    linear = scaled > threshold
-    output = np.maximum(scaled, 0.0, out=...)
-    output += np.log1p(e)
-    output /= beta
-    has_linear = linear.any()
-    if has_linear:
-        np.copyto(output, x, where=linear)
-
-    def backward(grad_output):
-        slope = np.maximum(e, scaled > 0.0, dtype=e.dtype, out=...)
-        slope /= e + 1.0
-        if has_linear:
-            np.copyto(slope, 1.0, where=linear)
-        slope *= cotangent("softplus", grad_output, slope.shape, slope.dtype)
-        return (slope,)
-
-    return output, backward
+    if x.size > LARGE:
+        return by_parts("softplus", lambda part: softplus(part, beta=beta, threshold=threshold), x)
+    # Beyond exp_limit, before z overflows, log(1 + z) is βx to the last digit
+    limit = min(threshold, exp_limit(x.dtype))
+    with np.errstate(over="ignore"):  # of βx, which is cut off
+        scaled = x if beta == 1.0 else np.multiply(x, beta, out=...)
+        linear = above(scaled, limit)
+        if linear is not None:
+            scaled = clip(scaled, -math.inf, limit)
+        # What β rounds off the exponent would be lost
+        z = np.exp(scaled, out=...) if beta == 1.0 else exp_of(lambda x: clip(x * beta, -math.inf, limit), x)
+    output = np.log1p(z, out=...)
+    if beta != 1.0:
+        output /= beta
+    slope = np.add(z, 1.0, out=...)
+    np.divide(z, slope, out=slope)
+    if linear is not None:
+        output[linear] = x[linear]
+        slope[linear] = 1.0
+    return output, times_slope("softplus", slope)
 
 
 class Softplus(Module):
