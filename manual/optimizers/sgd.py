@@ -4,12 +4,13 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+from scipy.linalg.blas import daxpy, saxpy
 
 from manual.contract import Array
 from manual.module import Parameter
 from manual.optimizers.optimizer import Optimizer
 
-BLOCK = 1 << 20  # elements
+AXPY = {np.dtype(np.float32): saxpy, np.dtype(np.float64): daxpy}
 
 
 class SGD(Optimizer):
@@ -66,10 +67,7 @@ class SGD(Optimizer):
                     continue
                 if not plain:
                     direction = self._direction(parameter, direction, group)
-                if direction.size <= BLOCK:
-                    parameter.data += direction * step_size
-                else:
-                    _add_in_blocks(parameter.data, direction, step_size)
+                add_multiple(parameter.data, step_size, direction)
 
     def _direction(self, parameter: Parameter, grad: Array, group: dict[str, Any]) -> Array:
         momentum = group["momentum"]
@@ -88,8 +86,10 @@ class SGD(Optimizer):
         return grad + momentum * buffer if group["nesterov"] else buffer
 
 
-def _add_in_blocks(w: Array, direction: Array, scale: float) -> None:
-    """W ← w + scale · direction in place, row by row or a few at a time, so that the product stays in the cache."""
-    rows = max(1, BLOCK * len(w) // w.size)
-    for start in range(0, len(w), rows):
-        w[start : start + rows] += direction[start : start + rows] * scale
+def add_multiple(w: Array, scale: float, direction: Array) -> None:
+    """Add scale · direction to w, in place: where the arrays allow it in one pass, by BLAS's axpy."""
+    axpy = AXPY.get(w.dtype)
+    if axpy is not None and w.size and w.flags.carray and w.shape == direction.shape and w.dtype == direction.dtype:
+        axpy(direction.ravel(), w.ravel(), a=scale)
+    else:
+        w += direction * scale

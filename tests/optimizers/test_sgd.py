@@ -7,7 +7,6 @@ import pytest
 import torch
 
 import manual
-from manual.optimizers.sgd import BLOCK
 
 SETTINGS = [
     dict(zip(("momentum", "dampening", "weight_decay", "nesterov", "maximize"), values, strict=True))
@@ -116,38 +115,55 @@ def test_parameters_without_a_gradient_are_left_alone(settings):
     assert_equal(ours, theirs)
 
 
-def large_arrays(rng):
-    """Arrays above the size up to which a step is one expression."""
-    rows = 700
-    yield "square", rng.standard_normal((rows, rows))
-    yield "one axis", rng.standard_normal(BLOCK + 1)
-    yield "one row", rng.standard_normal((1, BLOCK + 1))
-    yield "rows above a block", rng.standard_normal((3, BLOCK + 1))
-    yield "one column", rng.standard_normal((BLOCK + 1, 1))
-    yield "three axes", rng.standard_normal((3, 5, BLOCK // 7))
-    yield "transposed", rng.standard_normal((rows, 300)).T
-    yield "every second", rng.standard_normal((rows, 300))[:, ::2]
-    yield "reversed", rng.standard_normal(2 * BLOCK)[::-1]
+def arrays_of_all_kinds(rng):
+    """Arrays that BLAS takes, and others."""
+    yield "square", rng.standard_normal((700, 700))
+    yield "one axis", rng.standard_normal(100_001)
+    yield "one row", rng.standard_normal((1, 3001))
+    yield "one column", rng.standard_normal((3001, 1))
+    yield "three axes", rng.standard_normal((3, 5, 701))
+    yield "a single number", rng.standard_normal(())
+    yield "nothing", rng.standard_normal((0, 3))
+    yield "transposed", rng.standard_normal((700, 300)).T
+    yield "every second", rng.standard_normal((700, 300))[:, ::2]
+    yield "reversed", rng.standard_normal(3001)[::-1]
+    yield "of swapped bytes", rng.standard_normal((7, 3)).astype(">f8")
+    yield "float32", rng.standard_normal((700, 7)).astype(np.float32)
+    yield "float16", rng.standard_normal((7, 3)).astype(np.float16)
 
 
 @pytest.mark.parametrize("settings", [{}, {"momentum": 0.9, "nesterov": True, "weight_decay": 0.01}], ids=words)
-@pytest.mark.parametrize("name", [name for name, _ in large_arrays(np.random.default_rng(0))])
-def test_large_parameters_step_like_small_ones(name, settings):
-    """Cut in small pieces, each a parameter, they take the same steps to the last bit."""
+@pytest.mark.parametrize("name", [name for name, _ in arrays_of_all_kinds(np.random.default_rng(0))])
+def test_every_kind_of_array_is_updated_in_place(name, settings):
+    """As each of its elements would be, a parameter by itself, but for one rounding where multiplying and adding have only one."""
     rng = np.random.default_rng(4)
-    whole = manual.Parameter(dict(large_arrays(rng))[name])
+    whole = manual.Parameter(dict(arrays_of_all_kinds(rng))[name])
     array = whole.data
-    bounds = range(0, array.size, BLOCK // 2)
-    pieces = [manual.Parameter(piece.copy()) for piece in np.split(array.ravel(), bounds[1:])]
-    optimizers = manual.SGD([whole], lr=0.1, **settings), manual.SGD(pieces, lr=0.1, **settings)
+    some = np.unravel_index(rng.integers(0, array.size, min(array.size, 50)), array.shape) if array.ndim and array.size else ...
+    elements = [manual.Parameter(np.array(element)) for element in np.ravel(array[some])]
+    if not elements:
+        elements = [manual.Parameter(np.zeros(()))]
+    optimizers = manual.SGD([whole], lr=0.1, **settings), manual.SGD(elements, lr=0.1, **settings)
     for _ in range(3):
-        whole.grad = rng.standard_normal(array.shape)
-        for piece, grad in zip(pieces, np.split(whole.grad.ravel(), bounds[1:]), strict=True):
-            piece.grad = grad
+        whole.grad = rng.standard_normal(array.shape).astype(array.dtype)
+        for element, grad in zip(elements, np.ravel(whole.grad[some])):
+            element.grad = np.array(grad)
         for optimizer in optimizers:
             optimizer.step()
-    assert whole.data is array  # updated in place
-    np.testing.assert_array_equal(array.ravel(), np.concatenate([piece.data for piece in pieces]))
+    assert whole.data is array
+    tolerance = 8 * np.finfo(array.dtype).eps
+    np.testing.assert_allclose(
+        np.ravel(array[some]), [element.data for element in elements][: array.size], rtol=tolerance, atol=tolerance
+    )
+
+
+def test_a_parameter_that_cannot_be_written_is_refused():
+    parameter = manual.Parameter(np.zeros(3))
+    parameter.data.flags.writeable = False
+    parameter.grad = np.ones(3)
+    with pytest.raises(ValueError, match="read-only"):
+        manual.SGD([parameter], lr=0.1).step()
+    np.testing.assert_array_equal(parameter.data, 0)
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=words)
