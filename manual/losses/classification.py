@@ -1,7 +1,6 @@
 """Losses between a prediction and a class: two classes, or many."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -289,39 +288,31 @@ def _cross_entropy_of_probabilities(
 
 def _losses_of_classes(x: Array, index: Array, weights: Array) -> tuple[Array, Callable[[Array], Array]]:
     """ℓ = −w log pᵧ of each row, and the function that carries grad_ℓ to w (pⱼ − 1[j = y]) grad_ℓ."""
-    loss = np.empty_like(weights)
     parts = row_parts(x)
-    grads_of_parts: list[Any] = [None] * len(parts)
+    e, others, columns = np.empty(x.shape, x.dtype), np.empty(len(x), x.dtype), np.empty(len(x), np.intp)
 
     def forward_part(i: int) -> None:
         part = parts[i]
-        loss[part], grads_of_parts[i] = _losses_of_some(x[part], index[part], weights[part])
+        largest, below = below_largest(x[part])
+        columns[part] = largest[1]
+        _, others[part] = exp_others(below, largest, out=e[part])
 
     in_threads(forward_part, len(parts))
+    rows = np.arange(len(x))
+    largest, target = (rows, columns), (rows, index)
+    loss = weights * (np.log1p(others) + (x[largest] - x[target]))
 
     def grad_rows(grad_loss):
+        # p = e / (1 + s). At the target p − 1 = −s / (1 + s) where it is the largest itself, else (eᵧ − 1 − s) / (1 + s).
+        scale = weights * grad_loss / (1.0 + others)
+        at_target = np.where(index == columns, -others, e[target] - 1.0 - others)
         grad = np.empty(x.shape, x.dtype)
-        in_threads(lambda i: grads_of_parts[i](grad_loss[parts[i]], grad[parts[i]]), len(parts))
+        in_threads(lambda i: np.multiply(e[parts[i]], scale[parts[i], None], out=grad[parts[i]]), len(parts))
+        grad[largest] = scale
+        grad[target] = at_target * scale
         return grad
 
     return loss, grad_rows
-
-
-def _losses_of_some(x: Array, index: Array, weights: Array) -> tuple[Array, Callable[[Array, Array], None]]:
-    largest, below = below_largest(x)
-    target = largest[0], index
-    below_target = below[target]
-    e, others = exp_others(below, largest, out=below)
-
-    def grad_rows(grad_loss, grad):
-        # p = e / (1 + s). At the target p − 1 = −s / (1 + s) where it is the largest itself, else (eᵧ − 1 − s) / (1 + s).
-        scale = weights * grad_loss / (1.0 + others)
-        at_target = np.where(index == largest[1], -others, e[target] - 1.0 - others)
-        np.multiply(e, scale[:, None], out=grad)
-        grad[largest] = scale
-        grad[target] = at_target * scale
-
-    return weights * (np.log1p(others) - below_target), grad_rows
 
 
 def _losses_of_distributions(x: Array, q: Array) -> tuple[Array, Callable[[Array], Array], Array]:

@@ -11,6 +11,9 @@ from manual.module import Parameter
 from manual.optimizers.optimizer import Optimizer
 
 AXPY = {np.dtype(np.float32): saxpy, np.dtype(np.float64): daxpy}
+# Up to 10,000 elements OpenBLAS starts no threads. SciPy's OpenBLAS is another one than NumPy's, and while the threads of one still
+# wait for more work, they keep those of the other from theirs.
+PIECE = 8192
 
 
 class SGD(Optimizer):
@@ -87,9 +90,14 @@ class SGD(Optimizer):
 
 
 def add_multiple(w: Array, scale: float, direction: Array) -> None:
-    """Add scale · direction to w, in place: where the arrays allow it in one pass, by BLAS's axpy."""
+    """Add scale · direction to w, in place: where the arrays allow it by BLAS's axpy, in one pass."""
     axpy = AXPY.get(w.dtype)
-    if axpy is not None and w.size and w.flags.carray and w.shape == direction.shape and w.dtype == direction.dtype:
-        axpy(direction.ravel(), w.ravel(), a=scale)
-    else:
+    if axpy is None or not (w.size and w.flags.carray and w.shape == direction.shape and w.dtype == direction.dtype):
         w += direction * scale
+        return
+    w, direction = w.ravel(), direction.ravel()
+    if w.size <= PIECE:
+        axpy(direction, w, a=scale)
+        return
+    for start in range(0, w.size, PIECE):
+        axpy(direction[start : start + PIECE], w[start : start + PIECE], a=scale)
