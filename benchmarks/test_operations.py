@@ -1,6 +1,7 @@
 """Each operation of the catalogue, forward and backward."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,9 +14,13 @@ from reference.cases import OPERATIONS
 pytestmark = pytest.mark.benchmark(group="operation", timer=worker_clock)
 
 
+# Each with its defaults, and what is another formula altogether
+WORKLOADS = [*(pytest.param(name, {}, id=name) for name in OPERATIONS), pytest.param("gelu", {"approximate": "tanh"}, id="gelu tanh")]
+
+
 @pytest.mark.parametrize("size", ["small", "large"])
-@pytest.mark.parametrize("name", OPERATIONS)
-def test_operation(name: str, size: str, compete: Callable[..., None]) -> None:
+@pytest.mark.parametrize(("name", "constants"), WORKLOADS)
+def test_operation(name: str, constants: dict[str, Any], size: str, compete: Callable[..., None]) -> None:
     """In float32; of a loss only the gradient of the prediction, of anything else every gradient there is."""
     operation = OPERATIONS[name]
     case = getattr(operation, size)
@@ -23,5 +28,5 @@ def test_operation(name: str, size: str, compete: Callable[..., None]) -> None:
     needs = differentiable(case, arrays)
     if operation.chapter.startswith("losses/"):
         needs = (True, *(False for _ in needs[1:]))
-    workload = ForwardBackward(name, arrays, case.constants, needs)
-    compete(name, f"{size}: {case.label}", workload, launches=1, rounds=9)
+    workload = ForwardBackward(name, arrays, case.constants | constants, needs)
+    compete(" ".join([name, *constants.values()]), f"{size}: {case.label}", workload, launches=1, rounds=9)

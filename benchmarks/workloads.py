@@ -53,8 +53,8 @@ def xor() -> TrainingStep:
 def dense(*sizes: int, batch: int) -> TrainingStep:
     """A classifier with ReLU between its layers, on random numbers.
 
-    A unit whose sum lies within rounding of zero may be on at one side and off at the other; that alone moves a gradient by up to
-    half a percent, hence the tolerance.
+    A unit whose sum lies within rounding of zero may be on at one side and off at the other; that alone moves a gradient by more
+    than rounding does, hence the tolerance.
     """
     generator = np.random.default_rng(1)
     x = generator.standard_normal((batch, sizes[0]), dtype=np.float32)

@@ -84,7 +84,10 @@ def clip(x: Array, low: float, high: float) -> Array:
 
 
 def times_slope(op: str, slope: Array) -> Backward:
-    """The backward of y = f(x), element by element, from the slope f′(x): grad_x = grad_y · slope."""
+    """The backward of y = f(x), element by element, from the slope f′(x): grad_x = grad_y · slope.
+
+    A slope made together with y, out of the same temporaries, is cheaper than one made later, and all that has to be kept.
+    """
 
     def backward(grad_output):
         return (np.multiply(cotangent(op, grad_output, slope.shape, slope.dtype), slope, out=...),)

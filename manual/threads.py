@@ -55,6 +55,11 @@ if hasattr(os, "register_at_fork"):
 
 def in_threads(task: Callable[[int], None], count: int) -> None:
     """Call task(0) … task(count − 1), in any order; the calling thread does its share, so no number of callers can block."""
+    threads = min(get_num_threads(), count)
+    if threads <= 1:
+        for i in range(count):
+            task(i)
+        return
     left = deque(range(count))
 
     def work() -> None:
@@ -65,7 +70,6 @@ def in_threads(task: Callable[[int], None], count: int) -> None:
                 return
             task(i)
 
-    threads = min(get_num_threads(), count)
     helping = [_helpers(threads - 1).submit(copy_context().run, work) for _ in range(threads - 1)]  # np.errstate is in the context
     try:
         work()

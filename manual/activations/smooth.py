@@ -1,8 +1,7 @@
 """Activations with derivatives of every order.
 
 Their textbook derivatives lose digits in the tails: in 1 − tanh²x the two terms cancel, and beyond x = 9 nothing is left of it in
-single precision. Each backward here is written in e = exp(−|x|) or the like, whose digits are good as far as they can be
-represented.
+single precision. Each slope here is written in exponentials, whose digits are good as far as they can be represented.
 """
 
 import math

@@ -1,9 +1,11 @@
-"""GLU: a known value, and errors."""
+"""GLU: a known value, and errors. GELU: the quotient that stands for the normal distribution in single precision."""
 
+import mpmath
 import numpy as np
 import pytest
 
 import manual
+from manual.activations.gated import MILLS_P, MILLS_Q
 
 
 def test_known_values():
@@ -25,3 +27,12 @@ def test_a_missing_axis_is_refused():
 
 def test_repr():
     assert repr(manual.GLU(0)) == "GLU(dim=0)"
+
+
+def test_the_quotient_of_polynomials_is_as_close_as_it_says():
+    """Φ(−t) exp(t²/2) to a relative 1.5e−8 for 0 ≤ t ≤ 4, a quarter of what single precision rounds."""
+    with mpmath.workdps(40):
+        for t in mpmath.linspace(0, 4, 401):
+            quotient = mpmath.polyval(MILLS_P, t) / mpmath.polyval((1, *MILLS_Q), t)
+            truth = mpmath.ncdf(-t) * mpmath.exp(t * t / 2)
+            assert abs(quotient / truth - 1) < 1.55e-8
