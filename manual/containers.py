@@ -56,6 +56,16 @@ class ModuleList(Module):
     def __delitem__(self, index: int | slice) -> None:
         del self._modules[index]
 
+    def pop(self, index: int = -1) -> Module:
+        """Remove a module and return it."""
+        return self._modules.pop(index)
+
+    def __add__(self, other: Iterable[Module]) -> "ModuleList":
+        return ModuleList([*self, *other])
+
+    def __iadd__(self, other: Iterable[Module]) -> Self:
+        return self.extend(other)
+
 
 class Sequential(Module):
     """Modules one after another: each takes the output of the one before.
@@ -102,7 +112,30 @@ class Sequential(Module):
 
     def append(self, module: Module) -> Self:
         """Add a module at the end, named by its position."""
-        self._modules[str(len(self))] = _require_module(self, module)
+        return self.extend([module])
+
+    def extend(self, modules: Iterable[Module]) -> Self:
+        """Add modules at the end, named by their positions; all of them, or none where one is not a module."""
+        for module in [_require_module(self, module) for module in modules]:
+            self._modules[str(len(self))] = module
+        return self
+
+    def insert(self, index: int, module: Module) -> Self:
+        """Insert a module before position `index`; all are named by their positions then."""
+        if not -len(self) <= index <= len(self):
+            raise IndexError(f"Sequential: index must lie in [{-len(self)}, {len(self)}], got {index}")
+        modules = list(self)
+        modules.insert(index, _require_module(self, module))
+        return self._number(modules)
+
+    def pop(self, index: int) -> Module:
+        """Remove a module and return it."""
+        module = self[index]
+        del self[index]
+        return module
+
+    def _number(self, modules: list[Module]) -> Self:
+        self._modules = {str(position): module for position, module in enumerate(modules)}
         return self
 
     def __len__(self) -> int:
@@ -110,6 +143,20 @@ class Sequential(Module):
 
     def __iter__(self) -> Iterator[Module]:
         return iter(self._modules.values())
+
+    def __add__(self, other: "Sequential") -> "Sequential":
+        return Sequential(*self, *other) if isinstance(other, Sequential) else NotImplemented
+
+    def __iadd__(self, other: "Sequential") -> Self:
+        return self.extend(other) if isinstance(other, Sequential) else NotImplemented
+
+    def __setitem__(self, index: int, module: Module) -> None:
+        self._modules[list(self._modules)[index]] = _require_module(self, module)
+
+    def __delitem__(self, index: int | slice) -> None:
+        modules = list(self)
+        del modules[index]
+        self._number(modules)
 
     @overload
     def __getitem__(self, index: int) -> Module: ...

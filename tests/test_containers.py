@@ -61,6 +61,51 @@ def test_sequential_as_a_sequence(library):
     assert keys(net)[-1] == "3.bias"
 
 
+@pytest.mark.parametrize("library", [manual, torch.nn])
+def test_sequential_can_be_changed(library):
+    first, second, third, fourth = modules = linears(4, library)
+    net = library.Sequential(first)
+    assert net.extend([third]) is net
+    assert net.insert(1, second) is net
+    assert list(net) == [first, second, third]
+    assert list(net + library.Sequential(fourth)) == modules
+    net += library.Sequential(fourth)
+    assert list(net) == modules
+    assert net.pop(1) is second
+    assert list(net) == [first, third, fourth]
+    net[-1] = second
+    assert list(net) == [first, third, second]
+    del net[0]
+    assert keys(net) == ["0.weight", "0.bias", "1.weight", "1.bias"]  # named by position again
+    del net[:1]
+    assert list(net) == [second]
+    with pytest.raises(IndexError):
+        net.insert(3, first)
+    with pytest.raises((TypeError, ValueError)):
+        net + modules
+
+
+def test_what_is_no_module_leaves_sequential_as_it_was():
+    net = manual.Sequential(*linears(2))
+    before = list(net)
+    for change in (lambda: net.extend([before[0], 3]), lambda: net.insert(0, "3"), lambda: net.__setitem__(0, None)):
+        with pytest.raises(TypeError, match="Sequential: expected a Module, got"):
+            change()
+        assert list(net) == before
+
+
+@pytest.mark.parametrize("library", [manual, torch.nn])
+def test_module_lists_are_added_and_popped(library):
+    first, second, third = modules = linears(3, library)
+    both = library.ModuleList(modules[:1]) + modules[1:2]
+    assert isinstance(both, library.ModuleList)
+    both += [third]
+    assert list(both) == modules
+    assert both.pop(-1) is third
+    assert both.pop(0) is first
+    assert list(both) == [second]
+
+
 def test_sequential_of_a_dict_is_named_by_its_keys():
     first, last = linears(2)
     net = manual.Sequential({"first": first, "last": last})

@@ -18,13 +18,18 @@ class Optimizer:
         given: list[Any] = list(params)
         if not given:
             raise ValueError(f"{name}: params must hold at least one parameter, got none")
-        groups = given if isinstance(given[0], dict) else [{"params": given}]
+        are_groups = [isinstance(each, dict) for each in given]
+        if any(are_groups) and not all(are_groups):
+            raise TypeError(f"{name}: params must hold either Parameters or dicts, got both")
+        groups = given if are_groups[0] else [{"params": given}]
         self.param_groups: list[dict[str, Any]] = []
         seen: set[int] = set()
         for group in groups:
             if surplus := group.keys() - {"params"} - settings.keys():
                 raise ValueError(f"{name}: unknown setting {', '.join(sorted(surplus))}; expected {', '.join(settings)}")
-            parameters = list(group["params"])
+            if "params" not in group:
+                raise ValueError(f"{name}: each dict in params must have the key 'params', got {', '.join(group) or 'none'}")
+            parameters = [group["params"]] if isinstance(group["params"], Parameter) else list(group["params"])
             for parameter in parameters:
                 if not isinstance(parameter, Parameter):
                     raise TypeError(f"{name}: params must hold Parameters, got {type(parameter).__name__}")

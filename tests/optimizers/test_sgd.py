@@ -217,6 +217,10 @@ def test_what_is_no_list_of_parameters_is_refused():
         manual.SGD([first.data])
     with pytest.raises(TypeError, match="SGD: params must hold Parameters, got str"):
         manual.SGD(manual.Linear(2, 2).state_dict())
+    with pytest.raises(TypeError, match="SGD: params must hold either Parameters or dicts, got both"):
+        manual.SGD([first, {"params": [second]}])
+    with pytest.raises(ValueError, match="SGD: each dict in params must have the key 'params', got lr"):
+        manual.SGD([{"lr": 0.1}])
     with pytest.raises(ValueError, match="SGD: unknown setting learning_rate; expected lr, momentum"):
         manual.SGD([{"params": [first], "learning_rate": 0.1}])
     with pytest.raises(TypeError, match="learning_rate"):
