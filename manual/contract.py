@@ -78,28 +78,17 @@ def cotangent(op: str, grad_output: Any, shape: tuple[int, ...], dtype: np.dtype
     return grad_output
 
 
-def clip(x: Array, low: float, high: float) -> Array:
-    """Min(max(x, low), high), a new array; also the fastest way to a minimum or maximum of an array and a number."""
-    return np.asarray(x).clip(low, high, out=...)  # type: ignore[call-overload]
+def clip(x: Array, low: float, high: float, out: Any = ...) -> Array:
+    """Min(max(x, low), high), by default in a new array; also the fastest minimum or maximum of an array and a number."""
+    return x.clip(low, high, out=out)
 
 
-def times_slope(op: str, slope: Array) -> Backward:
-    """The backward of y = f(x), element by element, from the slope f′(x): grad_x = grad_y · slope.
-
-    A slope made together with y, out of the same temporaries, is cheaper than one made later, and all that has to be kept.
-    """
+def times_slope(op: str, slope: Array, dtype: np.dtype[Any]) -> Backward:
+    """The backward of y = f(x), element by element: grad_x = grad_y · slope, the slope f′(x) as numbers or booleans."""
 
     def backward(grad_output):
-        return (np.multiply(cotangent(op, grad_output, slope.shape, slope.dtype), slope, out=...),)
-
-    return backward
-
-
-def passes_where(op: str, kept: Array, dtype: np.dtype[Any]) -> Backward:
-    """The backward of what has the slope 1 in some places and 0 in the others: grad_x = grad_y where `kept`, else 0."""
-
-    def backward(grad_output):
-        return (np.multiply(cotangent(op, grad_output, kept.shape, dtype), kept.astype(dtype), out=...),)
+        grad_output = cotangent(op, grad_output, slope.shape, dtype)
+        return (np.multiply(grad_output, slope.astype(dtype, copy=False), out=...),)
 
     return backward
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from manual.contract import Array, Backward, cotangent
+from manual.contract import Array, Backward, cotangent, times_slope
 
 LARGE = 1 << 20  # elements of an array that is worth the threads; below, handing the lock to and fro costs what they gain
 PART = 1 << 17  # elements of a part: in smaller ones, threads wait for the lock more often than they compute
@@ -86,12 +86,44 @@ def row_parts(matrix: Array) -> list[slice]:
     return [slice(start, start + step) for start in range(0, rows, step)]
 
 
-def by_parts(op: str, function: Callable[[Array], tuple[Array, Backward]], x: Array, width: int = 1) -> tuple[Array, Backward]:
-    """Apply an operation of one array to its parts, each of whole rows of `width` elements that belong together."""
-    rows = x.reshape(-1, width) if width > 1 else x.reshape(-1)
+def pointwise(op: str, curve: Callable[[Array, Array], Array], x: Array) -> tuple[Array, Backward]:
+    """Apply y = f(x) to each element, and return y and its backward, grad_x = grad_y · f′(x).
+
+    `curve(x, y)` writes f(x) into y and returns the slope f′(x), as numbers or booleans. Made together with y, out of the same
+    temporaries, a slope is cheaper than made later, and it is all that has to be kept.
+    """
+    x = np.asarray(x)
+    output = np.empty(x.shape, x.dtype)
+    if x.size <= LARGE:
+        return output, times_slope(op, curve(x, output), x.dtype)
+    elements, y = x.reshape(-1), output.reshape(-1)
+    parts = [slice(start, start + PART) for start in range(0, x.size, PART)]
+    slopes: list[Any] = [None] * len(parts)
+
+    def forward_part(i: int) -> None:
+        slopes[i] = curve(elements[parts[i]], y[parts[i]])
+
+    in_threads(forward_part, len(parts))
+
+    def backward(grad_output):
+        grad_y = cotangent(op, grad_output, x.shape, x.dtype).reshape(-1)
+        grad_x = np.empty(x.size, x.dtype)
+
+        def backward_part(i):
+            part = parts[i]
+            np.multiply(grad_y[part], slopes[i].astype(x.dtype, copy=False), out=grad_x[part])
+
+        in_threads(backward_part, len(parts))
+        return (grad_x.reshape(x.shape),)
+
+    return output, backward
+
+
+def by_rows(op: str, function: Callable[[Array], tuple[Array, Backward]], x: Array) -> tuple[Array, Backward]:
+    """Apply an operation along the last axis to a few rows at a time."""
+    rows = x.reshape(-1, x.shape[-1])
     output = np.empty(rows.shape, x.dtype)
-    step = max(1, PART // width)
-    parts = [slice(start, start + step) for start in range(0, len(rows), step)]
+    parts = row_parts(rows)
     backwards: list[Any] = [None] * len(parts)
 
     def forward_part(i: int) -> None:
@@ -100,11 +132,11 @@ def by_parts(op: str, function: Callable[[Array], tuple[Array, Backward]], x: Ar
     in_threads(forward_part, len(parts))
 
     def backward(grad_output):
-        grad_output = cotangent(op, grad_output, x.shape, x.dtype).reshape(rows.shape)
+        grad_rows = cotangent(op, grad_output, x.shape, x.dtype).reshape(rows.shape)
         grad_x = np.empty(rows.shape, x.dtype)
 
         def backward_part(i):
-            (grad_x[parts[i]],) = backwards[i](grad_output[parts[i]])
+            (grad_x[parts[i]],) = backwards[i](grad_rows[parts[i]])
 
         in_threads(backward_part, len(parts))
         return (grad_x.reshape(x.shape),)

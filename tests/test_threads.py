@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import manual
-from manual.threads import LARGE, PART, by_parts, in_threads, row_parts
+from manual.threads import LARGE, PART, in_threads, pointwise, row_parts
 from reference.accuracy import call, constants_of
 from reference.cases import OPERATIONS
 
@@ -109,11 +109,11 @@ def test_each_task_is_done_once(threads):
 
 
 def test_an_error_in_a_part_comes_out(threads):
-    def fail(x):
+    def fail(x, y):
         raise FloatingPointError("in a part")
 
     with pytest.raises(FloatingPointError, match="in a part"):
-        by_parts("fail", fail, np.zeros(4 * PART))
+        pointwise("fail", fail, np.zeros(LARGE + 1))
 
 
 def test_numpys_error_state_holds_in_every_thread(threads):

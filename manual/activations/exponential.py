@@ -9,9 +9,9 @@ import numpy as np
 
 from manual.activations.piecewise import slopes
 from manual.activations.tails import exp_of
-from manual.contract import Array, Backward, clip, require_floats, times_slope
+from manual.contract import Array, Backward, clip, require_floats
 from manual.module import Module
-from manual.threads import LARGE, by_parts
+from manual.threads import pointwise
 
 # So that layers keep mean 0 and variance 1: Klambauer et al. 2017, equation 14.
 ALPHA = 1.6732632423543772848170429916717
@@ -44,19 +44,21 @@ def selu(x: Array, /) -> tuple[Array, Backward]:
 
 def _elu(op: str, x: Array, alpha: float, scale: float) -> tuple[Array, Backward]:
     require_floats(op, "x", x)
-    if x.size > LARGE:
-        return by_parts(op, lambda part: _elu(op, part, alpha, scale), x)
-    below = clip(x, -math.inf, 0.0)
-    output = np.expm1(below, out=...)
-    slope = np.exp(below, out=below)
-    if alpha != 1.0:
-        output *= alpha
-        slope *= slopes(x, alpha)
-    output += clip(x, 0.0, math.inf)
-    if scale != 1.0:
-        output *= scale
-        slope *= scale
-    return output, times_slope(op, slope)
+
+    def curve(x, y):
+        below = clip(x, -math.inf, 0.0)
+        np.expm1(below, out=y)
+        slope = np.exp(below, out=below)
+        if alpha != 1.0:
+            y *= alpha
+            slope *= slopes(x, alpha)
+        y += clip(x, 0.0, math.inf)
+        if scale != 1.0:
+            y *= scale
+            slope *= scale
+        return slope
+
+    return pointwise(op, curve, x)
 
 
 class ELU(Module):
@@ -93,18 +95,20 @@ def celu(x: Array, /, *, alpha: float = 1.0) -> tuple[Array, Backward]:
     require_floats("celu", "x", x)
     if alpha == 0:
         raise ValueError("celu: alpha must not be 0, got 0")
-    if x.size > LARGE:
-        return by_parts("celu", lambda part: celu(part, alpha=alpha), x)
-    below = clip(x, -math.inf, 0.0)
-    if alpha == 1.0:
-        output = np.expm1(below, out=...)
-        slope = np.exp(below, out=below)
-    else:
-        output = np.expm1(below / alpha, out=...)
-        output *= alpha
-        slope = exp_of(lambda below: below / alpha, below)  # which rounds the exponent
-    output += clip(x, 0.0, math.inf)
-    return output, times_slope("celu", slope)
+
+    def curve(x, y):
+        below = clip(x, -math.inf, 0.0)
+        if alpha == 1.0:
+            np.expm1(below, out=y)
+            slope = np.exp(below, out=below)
+        else:
+            np.expm1(below / alpha, out=y)
+            y *= alpha
+            slope = exp_of(lambda below: np.divide(below, alpha, out=...), below)  # which rounds the exponent
+        y += clip(x, 0.0, math.inf)
+        return slope
+
+    return pointwise("celu", curve, x)
 
 
 class CELU(Module):

@@ -13,9 +13,9 @@ from scipy.special import erfcx, ndtr
 
 from manual.activations.smooth import sigmoid
 from manual.activations.tails import FAR, below, beyond, exp_limit, longer
-from manual.contract import Array, Backward, clip, cotangent, require_axis, require_floats, times_slope
+from manual.contract import Array, Backward, clip, cotangent, require_axis, require_floats
 from manual.module import Module
-from manual.threads import LARGE, by_parts
+from manual.threads import pointwise
 
 GELU_LINEAR = np.longdouble("0.797884560802865355879892119868763737")  # √(2/π), for the longest format
 GELU_CUBIC = 0.044715 * GELU_LINEAR
@@ -35,25 +35,27 @@ def silu(x: Array, /) -> tuple[Array, Backward]:
     Source:    Elfwing, Uchibe & Doya 2018; Ramachandran, Zoph & Le 2017, Searching for Activation Functions
     """
     require_floats("silu", "x", x)
-    if x.size > LARGE:
-        return by_parts("silu", silu, x)
     limit = exp_limit(x.dtype)
-    far = beyond(x, limit)
-    c = x if far is None else clip(x, -limit, limit)
-    gate = np.exp(c, out=...)
-    slope = np.add(gate, 1.0, out=...)
-    gate /= slope
-    np.divide(1.0, slope, out=slope)
-    output = np.multiply(c, gate, out=...)
-    slope *= output
-    slope += gate
-    if far is not None:  # z would overflow, or have lost its digits; one of σ(x) and σ(−x) is 1
-        x_far = clip(longer(x[far]), -2000.0, math.inf)
-        negative = np.minimum(x_far, 0.0)
-        exp_far = np.exp(negative)
-        output[far] = x_far * exp_far
-        slope[far] = exp_far * (1.0 + negative)
-    return output, times_slope("silu", slope)
+
+    def curve(x, y):
+        far = beyond(x, limit)
+        c = x if far is None else clip(x, -limit, limit)
+        gate = np.exp(c, out=...)
+        slope = np.add(gate, 1.0, out=...)
+        gate /= slope
+        np.divide(1.0, slope, out=slope)
+        np.multiply(c, gate, out=y)
+        slope *= y
+        slope += gate
+        if far is not None:  # z would overflow, or have lost its digits; one of σ(x) and σ(−x) is 1
+            x_far = clip(longer(x[far]), -2000.0, math.inf)
+            negative = np.minimum(x_far, 0.0)
+            exp_far = np.exp(negative)
+            y[far] = x_far * exp_far
+            slope[far] = exp_far * (1.0 + negative)
+        return slope
+
+    return pointwise("silu", curve, x)
 
 
 class SiLU(Module):
@@ -73,29 +75,31 @@ def mish(x: Array, /) -> tuple[Array, Backward]:
     Source:    Misra 2020, Mish: A Self Regularized Non-Monotonic Activation Function
     """
     require_floats("mish", "x", x)
-    if x.size > LARGE:
-        return by_parts("mish", mish, x)
-    c = clip(x, -2000.0, 40.0)
-    h = np.multiply(c, 0.5, out=...)
-    np.exp(h, out=h)
-    w = h * h
-    output = np.add(w, 2.0, out=...)
-    denominator = output * w
-    denominator += 2.0
-    output /= denominator
-    output *= h
-    output *= clip(x, -2000.0, math.inf)
-    output *= h
-    slope = np.add(w, 1.0, out=...)
-    slope *= c
-    slope *= 4.0
-    slope /= denominator
-    slope += w
-    slope += 2.0
-    slope *= h
-    slope *= h
-    slope /= denominator
-    return output, times_slope("mish", slope)
+
+    def curve(x, y):
+        c = clip(x, -2000.0, 40.0)
+        h = np.multiply(c, 0.5, out=...)
+        np.exp(h, out=h)
+        w = h * h
+        np.add(w, 2.0, out=y)
+        denominator = y * w
+        denominator += 2.0
+        y /= denominator
+        y *= h
+        y *= clip(x, -2000.0, math.inf)
+        y *= h
+        slope = np.add(w, 1.0, out=...)
+        slope *= c
+        slope *= 4.0
+        slope /= denominator
+        slope += w
+        slope += 2.0
+        slope *= h
+        slope *= h
+        slope /= denominator
+        return slope
+
+    return pointwise("mish", curve, x)
 
 
 class Mish(Module):
@@ -118,19 +122,17 @@ def gelu(x: Array, /, *, approximate: str = "none") -> tuple[Array, Backward]:
     require_floats("gelu", "x", x)
     if approximate not in ("none", "tanh"):
         raise ValueError(f"gelu: approximate must be 'none' or 'tanh', got {approximate!r}")
-    if x.size > LARGE:
-        return by_parts("gelu", lambda part: gelu(part, approximate=approximate), x)
-    return _gelu_tanh(x) if approximate == "tanh" else _gelu_erf(x)
+    return pointwise("gelu", _gelu_tanh if approximate == "tanh" else _gelu_erf, x)
 
 
-def _gelu_erf(x: Array) -> tuple[Array, Backward]:
+def _gelu_erf(x: Array, y: Array) -> Array:
     c = clip(x, FAR, 14.0)  # from 14 on Φ is 1 and φ is nothing beside it
     far = below(x, FAR)
     e = np.multiply(c, c, out=...)
     e *= -0.5
     np.exp(e, out=e)
     cdf = _normal_cdf(c, e)
-    output = np.multiply(x, cdf, out=...)
+    np.multiply(x, cdf, out=y)
     slope = np.multiply(c, e, out=e)
     slope *= SQRT_1_2PI
     slope += cdf
@@ -139,9 +141,9 @@ def _gelu_erf(x: Array) -> tuple[Array, Backward]:
         x_far = longer(c_far)
         exp_far = np.exp(x_far * x_far * -0.5)
         cdf_far = erfcx(c_far * -math.sqrt(0.5)) * 0.5 * exp_far
-        output[far] = x_far * cdf_far
+        y[far] = x_far * cdf_far
         slope[far] = cdf_far + SQRT_1_2PI * x_far * exp_far
-    return output, times_slope("gelu", slope)
+    return slope
 
 
 def _normal_cdf(x: Array, e: Array) -> Array:
@@ -165,7 +167,7 @@ def _normal_cdf(x: Array, e: Array) -> Array:
     return np.abs(cdf, out=cdf)
 
 
-def _gelu_tanh(x: Array) -> tuple[Array, Backward]:
+def _gelu_tanh(x: Array, y: Array) -> Array:
     # As silu, with σ(v) for σ(x): v = 2u = x (a + b x²), x v′ = x (a + 3 b x²)
     a, b = x.dtype.type(2 * GELU_LINEAR), x.dtype.type(2 * GELU_CUBIC)
     c = clip(x, FAR, 4.0 if x.dtype == np.float16 else 10.0)  # from there on σ(v) is 1, and exp(v) does not overflow
@@ -178,7 +180,7 @@ def _gelu_tanh(x: Array) -> tuple[Array, Backward]:
     minus = np.add(gate, 1.0, out=...)  # σ(−v), once it is inverted
     gate /= minus
     np.divide(1.0, minus, out=minus)
-    output = np.multiply(x, gate, out=...)
+    np.multiply(x, gate, out=y)
     slope *= 3.0 * b
     slope += a
     slope *= c
@@ -186,8 +188,8 @@ def _gelu_tanh(x: Array) -> tuple[Array, Backward]:
     slope += 1.0
     slope *= gate
     if far is not None:
-        output[far], slope[far] = _gelu_tanh_far(longer(clip(x[far], -50.0, FAR)))
-    return output, times_slope("gelu", slope)
+        y[far], slope[far] = _gelu_tanh_far(longer(clip(x[far], -50.0, FAR)))
+    return slope
 
 
 def _gelu_tanh_far(x: Array) -> tuple[Array, Array]:

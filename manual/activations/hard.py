@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 
-from manual.contract import Array, Backward, clip, cotangent, passes_where, require_floats, times_slope
+from manual.contract import Array, Backward, clip, require_floats
 from manual.module import Module
-from manual.threads import LARGE, by_parts
+from manual.threads import pointwise
 
 
 def hardtanh(x: Array, /, *, min_val: float = -1.0, max_val: float = 1.0) -> tuple[Array, Backward]:
@@ -25,12 +25,14 @@ def _cut(op: str, x: Array, low: float, high: float) -> tuple[Array, Backward]:
     require_floats(op, "x", x)
     if low > high:
         raise ValueError(f"{op}: min_val must not be above max_val, got {low} and {high}")
-    if x.size > LARGE:
-        return by_parts(op, lambda part: _cut(op, part, low, high), x)
-    output = clip(x, low, high)
-    outside = output <= low
-    outside |= output >= high  # neither of NaN, which lets the gradient through, as in torch
-    return output, passes_where(op, ~outside, x.dtype)
+
+    def curve(x, y):
+        clip(x, low, high, out=y)
+        outside = y <= low
+        outside |= y >= high
+        return ~outside  # NaN, which is on no side, lets the gradient through, as in torch
+
+    return pointwise(op, curve, x)
 
 
 class Hardtanh(Module):
@@ -80,20 +82,17 @@ def hardsigmoid(x: Array, /) -> tuple[Array, Backward]:
     Source:    Courbariaux, Bengio & David 2015, BinaryConnect; Howard et al. 2019, Searching for MobileNetV3
     """
     require_floats("hardsigmoid", "x", x)
-    if x.size > LARGE:
-        return by_parts("hardsigmoid", hardsigmoid, x)
-    output = clip(x, -3.0, 3.0)
-    output += 3.0
-    output /= 6.0
 
-    def backward(grad_output):
-        # Not read from the output, which rounds to 1 just below x = 3.
-        slope = np.abs(x, out=...)
-        slope = np.divide(slope < 3.0, 6.0, dtype=x.dtype, out=...)
-        slope *= cotangent("hardsigmoid", grad_output, x.shape, x.dtype)
-        return (slope,)
+    def curve(x, y):
+        clip(x, -3.0, 3.0, out=y)
+        y += 3.0
+        y /= 6.0
+        slope = np.abs(x)
+        slope = (slope < 3.0).astype(x.dtype)  # not read from y, which rounds to 1 just below x = 3
+        slope /= 6.0
+        return slope
 
-    return output, backward
+    return pointwise("hardsigmoid", curve, x)
 
 
 class Hardsigmoid(Module):
@@ -114,19 +113,21 @@ def hardswish(x: Array, /) -> tuple[Array, Backward]:
     Source:    Howard et al. 2019, Searching for MobileNetV3
     """
     require_floats("hardswish", "x", x)
-    if x.size > LARGE:
-        return by_parts("hardswish", hardswish, x)
-    q = clip(x, -3.0, 3.0)
-    gate = np.add(q, 3.0, out=...)  # exact near −3, where y has a zero
-    gate /= 6.0
-    output = clip(x, -3.0, math.inf)  # so that −∞ gives 0
-    output *= gate
-    q /= 3.0
-    slope = np.trunc(q, out=gate)
-    slope *= -0.5
-    slope += q
-    slope += 0.5
-    return output, times_slope("hardswish", slope)
+
+    def curve(x, y):
+        q = clip(x, -3.0, 3.0)
+        gate = q + 3.0  # exact near −3, where y has a zero
+        gate /= 6.0
+        clip(x, -3.0, math.inf, out=y)  # so that −∞ gives 0
+        y *= gate
+        q /= 3.0
+        slope = np.trunc(q)
+        slope *= -0.5
+        slope += q
+        slope += 0.5
+        return slope
+
+    return pointwise("hardswish", curve, x)
 
 
 class Hardswish(Module):
@@ -147,11 +148,13 @@ def hardshrink(x: Array, /, *, lambd: float = 0.5) -> tuple[Array, Backward]:
     Source:    Donoho & Johnstone 1994, Ideal Spatial Adaptation by Wavelet Shrinkage
     """
     require_floats("hardshrink", "x", x)
-    if x.size > LARGE:
-        return by_parts("hardshrink", lambda part: hardshrink(part, lambd=lambd), x)
-    slope = np.abs(x, out=...)
-    slope = np.asarray((~(slope <= lambd)).astype(x.dtype))  # NaN lets the gradient through, as in torch
-    return np.multiply(x, slope, out=...), times_slope("hardshrink", slope)
+
+    def curve(x, y):
+        kept = ~(np.abs(x) <= lambd)  # NaN lets the gradient through, as in torch
+        np.multiply(x, kept.astype(x.dtype), out=y)
+        return kept
+
+    return pointwise("hardshrink", curve, x)
 
 
 class Hardshrink(Module):
@@ -181,11 +184,13 @@ def softshrink(x: Array, /, *, lambd: float = 0.5) -> tuple[Array, Backward]:
     require_floats("softshrink", "x", x)
     if not 0 <= lambd <= np.finfo(x.dtype).max:
         raise ValueError(f"softshrink: lambd must be finite and not negative, got {lambd}")
-    if x.size > LARGE:
-        return by_parts("softshrink", lambda part: softshrink(part, lambd=lambd), x)
-    output = clip(x, -lambd, lambd)
-    np.subtract(x, output, out=output)
-    return output, passes_where("softshrink", output != 0.0, x.dtype)
+
+    def curve(x, y):
+        clip(x, -lambd, lambd, out=y)
+        np.subtract(x, y, out=y)
+        return y != 0.0
+
+    return pointwise("softshrink", curve, x)
 
 
 class Softshrink(Module):

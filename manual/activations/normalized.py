@@ -18,7 +18,7 @@ from manual.contract import (
     sum_columns,
 )
 from manual.module import Module
-from manual.threads import LARGE, by_parts
+from manual.threads import LARGE, by_rows
 
 
 def below_largest(x: Array) -> tuple[tuple[Array, Array], Array]:
@@ -47,7 +47,7 @@ def softmax(x: Array, /, *, dim: int = -1) -> tuple[Array, Backward]:
     if x.size == 0:
         return _nothing("softmax", x)
     if x.size > LARGE and x.ndim > 1 and dim in (-1, x.ndim - 1):
-        return by_parts("softmax", softmax, x, width=x.shape[-1])
+        return by_rows("softmax", softmax, x)
     rows, back = as_rows(x, dim)
     largest, below = below_largest(rows)
     p, others = exp_others(below, largest, out=below)
@@ -98,7 +98,7 @@ def log_softmax(x: Array, /, *, dim: int = -1) -> tuple[Array, Backward]:
     if x.size == 0:
         return _nothing("log_softmax", x)
     if x.size > LARGE and x.ndim > 1 and dim in (-1, x.ndim - 1):
-        return by_parts("log_softmax", log_softmax, x, width=x.shape[-1])
+        return by_rows("log_softmax", log_softmax, x)
     rows, back = as_rows(x, dim)
     largest, output = below_largest(rows)
     e, others = exp_others(output, largest)

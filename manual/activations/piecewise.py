@@ -5,7 +5,6 @@ for every other element. Products with ones and zeros choose as exactly, several
 """
 
 import math
-from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -15,14 +14,13 @@ from manual.contract import (
     Backward,
     clip,
     cotangent,
-    passes_where,
     require_floats,
     require_shape,
     sum_to_shape,
     times_slope,
 )
 from manual.module import Module, Parameter
-from manual.threads import LARGE, by_parts
+from manual.threads import pointwise
 
 
 def relu(x: Array, /) -> tuple[Array, Backward]:
@@ -35,11 +33,12 @@ def relu(x: Array, /) -> tuple[Array, Backward]:
     Source:    Nair & Hinton 2010, Rectified Linear Units Improve Restricted Boltzmann Machines
     """
     require_floats("relu", "x", x)
-    if x.size > LARGE:
-        return by_parts("relu", relu, x)
-    output = clip(x, 0.0, math.inf)
-    # The output is never negative; `!=` lets the gradient at NaN pass, as torch does, where `>` would stop it.
-    return output, passes_where("relu", output != 0.0, x.dtype)
+
+    def curve(x, y):
+        clip(x, 0.0, math.inf, out=y)
+        return y != 0.0  # y is never negative; `!=` lets the gradient at NaN pass, as torch does, where `>` would stop it
+
+    return pointwise("relu", curve, x)
 
 
 class ReLU(Module):
@@ -69,11 +68,17 @@ def leaky_relu(x: Array, /, *, negative_slope: float = 0.01) -> tuple[Array, Bac
     Source:    Maas, Hannun & Ng 2013, Rectifier Nonlinearities Improve Neural Network Acoustic Models
     """
     require_floats("leaky_relu", "x", x)
-    if x.size > LARGE:
-        return by_parts("leaky_relu", lambda part: leaky_relu(part, negative_slope=negative_slope), x)
-    slope = slopes(x, negative_slope)
-    # With a slope of 0, −∞ has the limit 0, where 0 · −∞ would be NaN
-    return np.multiply(x if negative_slope else np.maximum(x, 0.0), slope, out=...), times_slope("leaky_relu", slope)
+    return _leaky("leaky_relu", x, negative_slope)
+
+
+def _leaky(op: str, x: Array, negative_slope: float) -> tuple[Array, Backward]:
+    def curve(x, y):
+        slope = slopes(x, negative_slope)
+        # With a slope of 0, −∞ has the limit 0, where 0 · −∞ would be NaN
+        np.multiply(x if negative_slope else clip(x, 0.0, math.inf), slope, out=y)
+        return slope
+
+    return pointwise(op, curve, x)
 
 
 class LeakyReLU(Module):
@@ -158,19 +163,15 @@ def rrelu(
     require_floats("rrelu", "x", x)
     if not (math.isfinite(lower) and math.isfinite(upper) and lower <= upper):
         raise ValueError(f"rrelu: lower and upper must be finite, lower not above upper, got {lower} and {upper}")
-    negative: Any = (lower + upper) / 2
-    if training:
-        if noise is None:
-            generator = np.random.default_rng() if generator is None else generator
-            negative = generator.uniform(lower, upper, x.shape)
-        else:
-            require_shape("rrelu", "noise", noise, x.shape)
-            negative = noise
-        negative = np.asarray(negative, x.dtype)
-    elif x.size > LARGE:
-        return by_parts("rrelu", lambda part: rrelu(part, lower=lower, upper=upper), x)
-    slope = slopes(x, negative)
-    return np.multiply(x, slope, out=...), times_slope("rrelu", slope)
+    if not training:
+        return _leaky("rrelu", x, (lower + upper) / 2)
+    if noise is None:
+        generator = np.random.default_rng() if generator is None else generator
+        noise = generator.uniform(lower, upper, x.shape)
+    else:
+        require_shape("rrelu", "noise", noise, x.shape)
+    slope = slopes(x, np.asarray(noise, x.dtype))
+    return np.multiply(x, slope, out=...), times_slope("rrelu", slope, x.dtype)
 
 
 class RReLU(Module):
@@ -197,22 +198,21 @@ def threshold(x: Array, /, *, threshold: float, value: float) -> tuple[Array, Ba
     Kinks:     the gradient at the threshold is 0
     """
     require_floats("threshold", "x", x)
-    if x.size > LARGE:
-        return by_parts("threshold", lambda part: _threshold(part, threshold, value), x)
-    return _threshold(x, threshold, value)
-
-
-def _threshold(x: Array, threshold: float, value: float) -> tuple[Array, Backward]:
     # Chosen bit by bit, as 0 · ∞ would be NaN: −1 has every bit set, 0 has none.
     bits = np.dtype(f"i{x.dtype.itemsize}")
     value_bits = np.asarray(value, x.dtype).view(bits)
-    kept = ~(x <= threshold)
-    mask = kept.astype(bits)
-    mask = np.negative(mask, out=...)
-    output = np.bitwise_xor(x.view(bits), value_bits, out=...)
-    output &= mask
-    output ^= value_bits
-    return output.view(x.dtype), passes_where("threshold", kept, x.dtype)
+
+    def curve(x, y):
+        kept = np.asarray(~(x <= threshold))
+        mask = kept.astype(bits)
+        np.negative(mask, out=mask)
+        chosen = y.view(bits)
+        np.bitwise_xor(x.view(bits), value_bits, out=chosen)
+        chosen &= mask
+        chosen ^= value_bits
+        return kept
+
+    return pointwise("threshold", curve, x)
 
 
 class Threshold(Module):

@@ -9,9 +9,9 @@ import math
 import numpy as np
 
 from manual.activations.tails import above, exp_limit, exp_of
-from manual.contract import Array, Backward, clip, cotangent, require_floats, times_slope
+from manual.contract import Array, Backward, clip, require_floats
 from manual.module import Module
-from manual.threads import LARGE, by_parts
+from manual.threads import pointwise
 
 FRACTION = tuple(float(odd) for odd in range(21, 1, -2))  # of tanh's continued fraction, as many as doubles need up to |x| = 1
 
@@ -25,19 +25,21 @@ def sigmoid(x: Array, /) -> tuple[Array, Backward]:
     Source:    Verhulst 1845; Rumelhart, Hinton & Williams 1986
     """
     require_floats("sigmoid", "x", x)
-    if x.size > LARGE:
-        return by_parts("sigmoid", sigmoid, x)
     limit = exp_limit(x.dtype)
-    far = above(x, limit)
-    output = np.exp(x if far is None else clip(x, -math.inf, limit), out=...)
-    slope = np.add(output, 1.0, out=...)
-    output /= slope
-    np.divide(1.0, slope, out=slope)
-    if far is not None:  # z would overflow: σ(x) = 1, σ(−x) = exp(−x)
-        output[far] = 1.0
-        slope[far] = np.exp(-x[far])
-    slope *= output
-    return output, times_slope("sigmoid", slope)
+
+    def curve(x, y):
+        far = above(x, limit)
+        np.exp(x if far is None else clip(x, -math.inf, limit), out=y)
+        slope = np.add(y, 1.0, out=...)
+        y /= slope
+        np.divide(1.0, slope, out=slope)
+        if far is not None:  # z would overflow: σ(x) = 1, σ(−x) = exp(−x)
+            y[far] = 1.0
+            slope[far] = np.exp(-x[far])
+        slope *= y
+        return slope
+
+    return pointwise("sigmoid", curve, x)
 
 
 class Sigmoid(Module):
@@ -56,11 +58,9 @@ def tanh(x: Array, /) -> tuple[Array, Backward]:
     Shapes:    x, y (...)
     """
     require_floats("tanh", "x", x)
-    if x.size > LARGE:
-        return by_parts("tanh", tanh, x)
-    output = np.tanh(x, out=...)
 
-    def backward(grad_output):
+    def curve(x, y):
+        np.tanh(x, out=y)
         e = np.abs(x, out=...)
         e *= -2.0
         np.exp(e, out=e)
@@ -68,10 +68,9 @@ def tanh(x: Array, /) -> tuple[Array, Backward]:
         slope *= slope
         np.divide(e, slope, out=slope)
         slope *= 4.0
-        slope *= cotangent("tanh", grad_output, slope.shape, slope.dtype)
-        return (slope,)
+        return slope
 
-    return output, backward
+    return pointwise("tanh", curve, x)
 
 
 class Tanh(Module):
@@ -91,16 +90,18 @@ def softsign(x: Array, /) -> tuple[Array, Backward]:
     Source:    Bergstra, Desjardins, Lamblin & Bengio 2009, Quadratic Polynomials Learn Better Image Features
     """
     require_floats("softsign", "x", x)
-    if x.size > LARGE:
-        return by_parts("softsign", softsign, x)
     largest = float(np.finfo(x.dtype).max)
-    output = clip(x, -largest, largest)  # ±∞ gives ±1, not NaN
-    denominator = np.abs(output, out=...)
-    denominator += 1.0
-    output /= denominator
-    slope = np.divide(1.0, denominator, out=...)
-    slope /= denominator  # not 1 / (1 + |x|)², which overflows
-    return output, times_slope("softsign", slope)
+
+    def curve(x, y):
+        clip(x, -largest, largest, out=y)  # ±∞ gives ±1, not NaN
+        denominator = np.abs(y, out=...)
+        denominator += 1.0
+        y /= denominator
+        slope = np.divide(1.0, denominator, out=...)
+        slope /= denominator  # not 1 / (1 + |x|)², which overflows
+        return slope
+
+    return pointwise("softsign", curve, x)
 
 
 class Softsign(Module):
@@ -120,25 +121,26 @@ def tanhshrink(x: Array, /) -> tuple[Array, Backward]:
     Source:    the continued fraction: Lambert 1768
     """
     require_floats("tanhshrink", "x", x)
-    if x.size > LARGE:
-        return by_parts("tanhshrink", tanhshrink, x)
-    # x − tanh x cancels where |x| is small, the fraction converges there. So it is taken of c, x cut off at ±1, and the
-    # difference from there on, which is 0 where x = c, is added.
-    tanh_x = np.tanh(x, out=...)
-    c = clip(x, -1.0, 1.0)
-    square = c * c
-    w = np.divide(square, FRACTION[0], out=...)
-    for odd in FRACTION[1:]:
-        w += odd
-        np.divide(square, w, out=w)
-    output = w + 1.0
-    np.divide(w, output, out=w)
-    w *= c
-    output = np.subtract(x, tanh_x, out=...)
-    output -= c - np.tanh(c)
-    output += w
-    slope = np.multiply(tanh_x, tanh_x, out=tanh_x)
-    return output, times_slope("tanhshrink", slope)
+
+    def curve(x, y):
+        # x − tanh x cancels where |x| is small, the fraction converges there. So it is taken of c, x cut off at ±1, and the
+        # difference from there on, which is 0 where x = c, is added.
+        tanh_x = np.tanh(x, out=...)
+        c = clip(x, -1.0, 1.0)
+        square = c * c
+        w = np.divide(square, FRACTION[0], out=...)
+        for odd in FRACTION[1:]:
+            w += odd
+            np.divide(square, w, out=w)
+        np.add(w, 1.0, out=y)
+        np.divide(w, y, out=w)
+        w *= c
+        np.subtract(x, tanh_x, out=y)
+        y -= c - np.tanh(c)
+        y += w
+        return np.multiply(tanh_x, tanh_x, out=tanh_x)  # the slope
+
+    return pointwise("tanhshrink", curve, x)
 
 
 class Tanhshrink(Module):
@@ -157,17 +159,19 @@ def logsigmoid(x: Array, /) -> tuple[Array, Backward]:
     Shapes:    x, y (...)
     """
     require_floats("logsigmoid", "x", x)
-    if x.size > LARGE:
-        return by_parts("logsigmoid", logsigmoid, x)
-    e = np.abs(x, out=...)
-    np.negative(e, out=e)
-    np.exp(e, out=e)
-    output = clip(x, -math.inf, 0.0)
-    output -= np.log1p(e)
-    slope = np.maximum(e, (x < 0.0).astype(x.dtype), out=...)
-    e += 1.0
-    slope /= e
-    return output, times_slope("logsigmoid", slope)
+
+    def curve(x, y):
+        e = np.abs(x, out=...)
+        np.negative(e, out=e)
+        np.exp(e, out=e)
+        clip(x, -math.inf, 0.0, out=y)
+        y -= np.log1p(e)
+        slope = np.maximum(e, (x < 0.0).astype(x.dtype), out=...)
+        e += 1.0
+        slope /= e
+        return slope
+
+    return pointwise("logsigmoid", curve, x)
 
 
 class LogSigmoid(Module):
@@ -190,26 +194,31 @@ def softplus(x: Array, /, *, beta: float = 1.0, threshold: float = 20.0) -> tupl
     require_floats("softplus", "x", x)
     if not (math.isfinite(beta) and beta != 0):
         raise ValueError(f"softplus: beta must be finite and not 0, got {beta}")
-    if x.size > LARGE:
-        return by_parts("softplus", lambda part: softplus(part, beta=beta, threshold=threshold), x)
-    # Beyond exp_limit, before z overflows, log(1 + z) is βx to the last digit
-    limit = min(threshold, exp_limit(x.dtype))
-    with np.errstate(over="ignore"):  # of βx, which is cut off
-        scaled = x if beta == 1.0 else np.multiply(x, beta, out=...)
-        linear = above(scaled, limit)
+    limit = min(threshold, exp_limit(x.dtype))  # beyond exp_limit, before z overflows, log(1 + z) is βx to the last digit
+
+    def curve(x, y):
+        with np.errstate(over="ignore"):  # of βx, which is cut off
+            scaled = x if beta == 1.0 else np.multiply(x, beta, out=...)
+            linear = above(scaled, limit)
+            if linear is not None:
+                scaled = clip(scaled, -math.inf, limit)
+            # What β rounds off the exponent would be lost
+            z = (
+                np.exp(scaled, out=...)
+                if beta == 1.0
+                else exp_of(lambda x: clip(np.multiply(x, beta, out=...), -math.inf, limit), x)
+            )
+        np.log1p(z, out=y)
+        if beta != 1.0:
+            y /= beta
+        slope = np.add(z, 1.0, out=...)
+        np.divide(z, slope, out=slope)
         if linear is not None:
-            scaled = clip(scaled, -math.inf, limit)
-        # What β rounds off the exponent would be lost
-        z = np.exp(scaled, out=...) if beta == 1.0 else exp_of(lambda x: clip(x * beta, -math.inf, limit), x)
-    output = np.log1p(z, out=...)
-    if beta != 1.0:
-        output /= beta
-    slope = np.add(z, 1.0, out=...)
-    np.divide(z, slope, out=slope)
-    if linear is not None:
-        output[linear] = x[linear]
-        slope[linear] = 1.0
-    return output, times_slope("softplus", slope)
+            y[linear] = x[linear]
+            slope[linear] = 1.0
+        return slope
+
+    return pointwise("softplus", curve, x)
 
 
 class Softplus(Module):
