@@ -1,7 +1,8 @@
 """The cases catch backwards that were broken on purpose: a test that cannot fail proves nothing.
 
 Two kinds of fault are planted: in what a backward returns (zero, negated, …), and in its source, where every sum loses a term and
-every product a factor, one at a time. What a forward does to a slope is such source too.
+every product a factor, one at a time. The curves of elementwise operations, which make value and slope together, are such source
+too.
 """
 
 import ast
@@ -65,13 +66,13 @@ def test_wrong_gradients_are_caught(operation, case, name):
 
 
 class Breaker(ast.NodeTransformer):
-    """Breaks the sum, product, negation or call number `target` in functions called backward and in statements about a slope."""
+    """Breaks the sum, product, negation or call number `target` in functions called backward or curve, or in what makes a slope."""
 
     def __init__(self, target):
         self.target, self.count, self.inside, self.what = target, -1, False, ""
 
     def visit_FunctionDef(self, node):
-        before, self.inside = self.inside, self.inside or node.name.startswith(("backward", "grad_"))
+        before, self.inside = self.inside, self.inside or node.name.startswith(("backward", "grad_", "curve", "_curve"))
         self.generic_visit(node)
         self.inside = before
         return node
@@ -154,7 +155,7 @@ def broken_versions(function):
 
 
 # Faults that change no gradient of an operation, and why.
-HARMLESS = {("elu", "slope *= scale"): "only selu has a scale"}
+HARMLESS = {("elu", "*= scale"): "only selu has a scale"}
 
 
 def caught(operation, version):

@@ -122,10 +122,10 @@ def gelu(x: Array, /, *, approximate: str = "none") -> tuple[Array, Backward]:
     require_floats("gelu", "x", x)
     if approximate not in ("none", "tanh"):
         raise ValueError(f"gelu: approximate must be 'none' or 'tanh', got {approximate!r}")
-    return pointwise("gelu", _gelu_tanh if approximate == "tanh" else _gelu_erf, x)
+    return pointwise("gelu", _curve_tanh if approximate == "tanh" else _curve_erf, x)
 
 
-def _gelu_erf(x: Array, y: Array) -> Array:
+def _curve_erf(x: Array, y: Array) -> Array:
     c = clip(x, FAR, 14.0)  # from 14 on Φ is 1 and φ is nothing beside it
     far = below(x, FAR)
     e = np.multiply(c, c, out=...)
@@ -167,7 +167,7 @@ def _normal_cdf(x: Array, e: Array) -> Array:
     return np.abs(cdf, out=cdf)
 
 
-def _gelu_tanh(x: Array, y: Array) -> Array:
+def _curve_tanh(x: Array, y: Array) -> Array:
     # As silu, with σ(v) for σ(x): v = 2u = x (a + b x²), x v′ = x (a + 3 b x²)
     a, b = x.dtype.type(2 * GELU_LINEAR), x.dtype.type(2 * GELU_CUBIC)
     c = clip(x, FAR, 4.0 if x.dtype == np.float16 else 10.0)  # from there on σ(v) is 1, and exp(v) does not overflow
@@ -188,11 +188,11 @@ def _gelu_tanh(x: Array, y: Array) -> Array:
     slope += 1.0
     slope *= gate
     if far is not None:
-        y[far], slope[far] = _gelu_tanh_far(longer(clip(x[far], -50.0, FAR)))
+        y[far], slope[far] = _far_below_tanh(longer(clip(x[far], -50.0, FAR)))
     return slope
 
 
-def _gelu_tanh_far(x: Array) -> tuple[Array, Array]:
+def _far_below_tanh(x: Array) -> tuple[Array, Array]:
     """Value and slope far below zero, from the next longer format."""
     a, b = x.dtype.type(2 * GELU_LINEAR), x.dtype.type(2 * GELU_CUBIC)
     e = np.exp(x * (a + b * x * x))
