@@ -93,9 +93,10 @@ def pointwise(op: str, curve: Callable[[Array, Array], Array], x: Array) -> tupl
     temporaries, a slope is cheaper than made later, and it is all that has to be kept.
     """
     x = np.asarray(x)
-    output = np.empty(x.shape, x.dtype)
     if x.size <= LARGE:
+        output = np.empty_like(x)
         return output, times_slope(op, curve(x, output), x.dtype)
+    output = np.empty(x.shape, x.dtype)
     elements, y = x.reshape(-1), output.reshape(-1)
     parts = [slice(start, start + PART) for start in range(0, x.size, PART)]
     slopes: list[Any] = [None] * len(parts)
