@@ -128,7 +128,7 @@ def _ones(count: int, dtype: np.dtype[Any]) -> Array:
 
 
 def sum_columns(matrix: Array) -> Array:
-    """Σ over the columns of a matrix, as a product with ones."""
+    """Σ over the columns of a matrix: each row times ones, in this thread alone, where `dot` would start those of BLAS in each."""
     return np.vecdot(matrix, _ones(matrix.shape[1], matrix.dtype))
 
 

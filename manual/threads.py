@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from manual.contract import Array, Backward, cotangent, times_slope
+from manual.contract import Array, Backward, as_rows, cotangent, times_slope
 
 LARGE = 1 << 20  # elements of an array that is worth the threads; below, handing the lock to and fro costs what they gain
 PART = 1 << 17  # elements of a part: in smaller ones, threads wait for the lock more often than they compute
 
-_threads = 0  # 0 until somebody asks
+_threads = 0  # 0 until somebody sets it
 
 
 def get_num_threads() -> int:
@@ -63,10 +63,10 @@ def in_threads(task: Callable[[int], None], count: int) -> None:
     left = deque(range(count))
 
     def work() -> None:
-        while left:
+        while True:
             try:
                 i = left.popleft()
-            except IndexError:  # another thread took the last one
+            except IndexError:  # nothing is left
                 return
             task(i)
 
@@ -79,10 +79,10 @@ def in_threads(task: Callable[[int], None], count: int) -> None:
             helper.result()
 
 
-def row_parts(matrix: Array) -> list[slice]:
-    """The rows of a large matrix in parts, those of a smaller one as one part."""
-    rows = len(matrix)
-    step = max(1, PART * rows // matrix.size) if matrix.size > LARGE else max(rows, 1)
+def row_parts(array: Array) -> list[slice]:
+    """The rows of a large array, or the elements where it has one axis, in parts; those of a smaller one as one part."""
+    rows = len(array)
+    step = max(1, PART * rows // array.size) if array.size > LARGE else max(rows, 1)
     return [slice(start, start + step) for start in range(0, rows, step)]
 
 
@@ -98,7 +98,7 @@ def pointwise(op: str, curve: Callable[[Array, Array], Array], x: Array) -> tupl
         return output, times_slope(op, curve(x, output), x.dtype)
     output = np.empty(x.shape, x.dtype)
     elements, y = x.reshape(-1), output.reshape(-1)
-    parts = [slice(start, start + PART) for start in range(0, x.size, PART)]
+    parts = row_parts(elements)
     slopes: list[Any] = [None] * len(parts)
 
     def forward_part(i: int) -> None:
@@ -120,11 +120,28 @@ def pointwise(op: str, curve: Callable[[Array, Array], Array], x: Array) -> tupl
     return output, backward
 
 
-def by_rows(op: str, function: Callable[[Array], tuple[Array, Backward]], x: Array) -> tuple[Array, Backward]:
-    """Apply an operation along the last axis to a few rows at a time."""
-    rows = x.reshape(-1, x.shape[-1])
-    output = np.empty(rows.shape, x.dtype)
+def by_rows(
+    op: str, function: Callable[[Array], tuple[Array, Callable[[Array], Array]]], x: Array, dim: int
+) -> tuple[Array, Backward]:
+    """Apply a function of the rows of a matrix to the lines of x along `dim`.
+
+    `function(rows)` returns an output of the same shape, and what carries its gradient back to the rows.
+    """
+    rows, back = as_rows(x, dim)
     parts = row_parts(rows)
+    output, backward_rows = function(rows) if len(parts) == 1 else _by_parts(function, rows, parts)
+
+    def backward(grad_output):
+        grad_rows, _ = as_rows(cotangent(op, grad_output, x.shape, x.dtype), dim)
+        return (back(backward_rows(grad_rows)),)
+
+    return back(output), backward
+
+
+def _by_parts(
+    function: Callable[[Array], tuple[Array, Callable[[Array], Array]]], rows: Array, parts: list[slice]
+) -> tuple[Array, Callable[[Array], Array]]:
+    output = np.empty(rows.shape, rows.dtype)
     backwards: list[Any] = [None] * len(parts)
 
     def forward_part(i: int) -> None:
@@ -132,14 +149,13 @@ def by_rows(op: str, function: Callable[[Array], tuple[Array, Backward]], x: Arr
 
     in_threads(forward_part, len(parts))
 
-    def backward(grad_output):
-        grad_rows = cotangent(op, grad_output, x.shape, x.dtype).reshape(rows.shape)
-        grad_x = np.empty(rows.shape, x.dtype)
+    def backward_rows(grad_rows):
+        grad = np.empty(rows.shape, rows.dtype)
 
         def backward_part(i):
-            (grad_x[parts[i]],) = backwards[i](grad_rows[parts[i]])
+            grad[parts[i]] = backwards[i](grad_rows[parts[i]])
 
         in_threads(backward_part, len(parts))
-        return (grad_x.reshape(x.shape),)
+        return grad
 
-    return output.reshape(x.shape), backward
+    return output, backward_rows

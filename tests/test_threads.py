@@ -56,6 +56,27 @@ def test_rows(name):
     assert_parts_do_not_show(getattr(manual, name), *random_pair(LARGE // 1000 + 1, 1000))
 
 
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "softmin"])
+def test_columns(name):
+    # No part is a single column: that one would be contiguous, and summed in another order than strided ones, to other roundings
+    x, grad_output = random_pair(1000, LARGE // 1000 + 12)
+    halves = np.s_[:, :500], np.s_[:, 500:]
+    by_half = [forward_backward(lambda x: getattr(manual, name)(x, dim=0), x[half], grad_output[half]) for half in halves]
+    whole = forward_backward(lambda x: getattr(manual, name)(x, dim=0), x, grad_output)
+    for got, expected in zip(whole, zip(*by_half, strict=True), strict=True):
+        np.testing.assert_array_equal(got, np.concatenate(expected, axis=1), strict=True)
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "softmin"])
+def test_rows_that_are_large_themselves(name):
+    x, grad_output = random_pair(2, LARGE + 1)
+    both = forward_backward(getattr(manual, name), x, grad_output)
+    for row in range(2):
+        alone = forward_backward(getattr(manual, name), x[row], grad_output[row])
+        for got, expected in zip(both, alone, strict=True):
+            np.testing.assert_array_equal(got[row], expected)
+
+
 def test_cross_entropy_of_many_rows():
     x, _ = random_pair(LARGE // 1000 + 1, 1000)
     target = np.random.default_rng(1).integers(0, 1000, len(x))

@@ -10,7 +10,6 @@ import numpy as np
 from manual.contract import (
     Array,
     Backward,
-    as_rows,
     cotangent,
     require_axis,
     require_floats,
@@ -18,7 +17,7 @@ from manual.contract import (
     sum_columns,
 )
 from manual.module import Module
-from manual.threads import LARGE, by_rows
+from manual.threads import by_rows
 
 
 def below_largest(x: Array) -> tuple[tuple[Array, Array], Array]:
@@ -46,24 +45,24 @@ def softmax(x: Array, /, *, dim: int = -1) -> tuple[Array, Backward]:
     require_axis("softmax", x, dim)
     if x.size == 0:
         return _nothing("softmax", x)
-    if x.size > LARGE and x.ndim > 1 and dim in (-1, x.ndim - 1):
-        return by_rows("softmax", softmax, x)
-    rows, back = as_rows(x, dim)
-    largest, below = below_largest(rows)
-    p, others = exp_others(below, largest, out=below)
-    p[largest] = 1.0
-    p /= (1.0 + others)[:, None]
 
-    def backward(grad_output):
-        grad_rows, _ = as_rows(cotangent("softmax", grad_output, x.shape, x.dtype), dim)
-        # Where one entry takes nearly everything, g − Σ p g is small beside g, and its rounding error as large as itself. The
-        # mean of the difference, zero in exact arithmetic, is that error: it is taken off.
-        grad = grad_rows - np.vecdot(p, grad_rows)[:, None]
-        grad -= np.vecdot(p, grad)[:, None]
-        grad *= p
-        return (back(grad),)
+    def of_rows(rows):
+        largest, below = below_largest(rows)
+        p, others = exp_others(below, largest, out=below)
+        p[largest] = 1.0
+        p /= (1.0 + others)[:, None]
 
-    return back(p), backward
+        def backward(grad_rows):
+            # Where one entry takes nearly everything, g − Σ p g is small beside g, and its rounding error as large as itself. The
+            # mean of the difference, zero in exact arithmetic, is that error: it is taken off.
+            grad = grad_rows - np.vecdot(p, grad_rows)[:, None]
+            grad -= np.vecdot(p, grad)[:, None]
+            grad *= p
+            return grad
+
+        return p, backward
+
+    return by_rows("softmax", of_rows, x, dim)
 
 
 def _nothing(op: str, x: Array) -> tuple[Array, Backward]:
@@ -97,24 +96,24 @@ def log_softmax(x: Array, /, *, dim: int = -1) -> tuple[Array, Backward]:
     require_axis("log_softmax", x, dim)
     if x.size == 0:
         return _nothing("log_softmax", x)
-    if x.size > LARGE and x.ndim > 1 and dim in (-1, x.ndim - 1):
-        return by_rows("log_softmax", log_softmax, x)
-    rows, back = as_rows(x, dim)
-    largest, output = below_largest(rows)
-    e, others = exp_others(output, largest)
-    output -= np.log1p(others)[:, None]
 
-    def backward(grad_output):
-        grad_rows, _ = as_rows(cotangent("log_softmax", grad_output, x.shape, x.dtype), dim)
-        grad = grad_rows.copy()
-        grad[largest] = 0.0
-        grad_largest, grad_others = grad_rows[largest], sum_columns(grad)
-        p_largest = 1.0 / (1.0 + others)
-        grad -= e * (p_largest * (grad_others + grad_largest))[:, None]
-        grad[largest] = p_largest * (others * grad_largest - grad_others)
-        return (back(grad),)
+    def of_rows(rows):
+        largest, output = below_largest(rows)
+        e, others = exp_others(output, largest)
+        output -= np.log1p(others)[:, None]
 
-    return back(output), backward
+        def backward(grad_rows):
+            grad = grad_rows.copy()
+            grad[largest] = 0.0
+            grad_largest, grad_others = grad_rows[largest], sum_columns(grad)
+            p_largest = 1.0 / (1.0 + others)
+            grad -= e * (p_largest * (grad_others + grad_largest))[:, None]
+            grad[largest] = p_largest * (others * grad_largest - grad_others)
+            return grad
+
+        return output, backward
+
+    return by_rows("log_softmax", of_rows, x, dim)
 
 
 class LogSoftmax(Module):

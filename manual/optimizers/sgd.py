@@ -70,7 +70,7 @@ class SGD(Optimizer):
                     continue
                 if not plain:
                     direction = self._direction(parameter, direction, group)
-                add_multiple(parameter.data, step_size, direction)
+                _add_multiple(parameter.data, step_size, direction)
 
     def _direction(self, parameter: Parameter, grad: Array, group: dict[str, Any]) -> Array:
         momentum = group["momentum"]
@@ -89,7 +89,7 @@ class SGD(Optimizer):
         return grad + momentum * buffer if group["nesterov"] else buffer
 
 
-def add_multiple(w: Array, scale: float, direction: Array) -> None:
+def _add_multiple(w: Array, scale: float, direction: Array) -> None:
     """Add scale · direction to w, in place: where the arrays allow it by BLAS's axpy, in one pass."""
     axpy = AXPY.get(w.dtype)
     if axpy is None or not (w.size and w.flags.carray and w.shape == direction.shape and w.dtype == direction.dtype):

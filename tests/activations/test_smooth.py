@@ -65,11 +65,13 @@ def test_nan_stays_where_it_is(activation, count):
 @settings(max_examples=50, deadline=None, derandomize=True)
 @given(st.lists(st.floats(-800, 800), min_size=1))
 def test_symmetry(numbers):
-    """Tanh is odd and its slope even, to the last bit; σ(x) + σ(−x) = 1 and σ′ is even, but for a few roundings."""
+    """Tanh is odd and its slope even, to the last bit; σ(x) + σ(−x) = 1 but for the rounding of the sum; σ′ is even but for that of
+    exp(x) and exp(−x), of three sums, quotients and products: 3.1 eps at the most over two million numbers.
+    """
     x = np.array(numbers)
     np.testing.assert_array_equal(manual.tanh(x)[0], -manual.tanh(-x)[0])
     np.testing.assert_array_equal(value_and_slope(manual.tanh, x)[1], value_and_slope(manual.tanh, -x)[1])
-    few = 4 * np.finfo(float).eps
-    np.testing.assert_allclose(manual.sigmoid(x)[0] + manual.sigmoid(-x)[0], 1, rtol=few)
+    eps = np.finfo(float).eps
+    np.testing.assert_allclose(manual.sigmoid(x)[0] + manual.sigmoid(-x)[0], 1, rtol=2 * eps)
     slope, mirrored = (value_and_slope(manual.sigmoid, each)[1] for each in (x, -x))
-    np.testing.assert_allclose(slope, mirrored, rtol=few, atol=np.finfo(float).smallest_subnormal)
+    np.testing.assert_allclose(slope, mirrored, rtol=4 * eps, atol=np.finfo(float).smallest_subnormal)
