@@ -22,9 +22,10 @@ def require_floats(op: str, names: str, *arrays: Any) -> None:
     """Refuse what is not a floating-point array, and floating-point arrays of different dtypes. `None` passes."""
     dtype = None
     for array in arrays:
-        if array is None or (dtype is not None and getattr(array, "dtype", None) is dtype):
+        if array is None:
             continue
-        if dtype is not None or not isinstance(array, (np.ndarray, np.floating)) or array.dtype.kind != "f":
+        is_array = type(array) is np.ndarray or isinstance(array, (np.ndarray, np.floating))
+        if not is_array or (array.dtype is not dtype and (dtype is not None or array.dtype.kind != "f")):
             return _refuse_unlike(op, names.split(), arrays)
         dtype = array.dtype
     return None
@@ -67,13 +68,15 @@ def require_axis(op: str, x: Array, dim: int) -> None:
 
 def cotangent(op: str, grad_output: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
     """The gradient of an output of this shape and dtype; a plain number will do where the output is a scalar."""
+    if type(grad_output) is np.ndarray and grad_output.shape == shape and grad_output.dtype is dtype:
+        return grad_output
     if not isinstance(grad_output, (np.ndarray, np.generic)):
         if isinstance(grad_output, (int, float)) and shape == ():
             return dtype.type(grad_output)
         raise TypeError(f"{op}: grad_output must be a NumPy array of shape {shape}, got {type(grad_output).__name__}")
     if grad_output.shape != shape:
         raise ValueError(f"{op}: grad_output must have the shape of the output, {shape}, got {grad_output.shape}")
-    if grad_output.dtype is not dtype and grad_output.dtype != dtype:
+    if grad_output.dtype != dtype:
         raise TypeError(f"{op}: grad_output must have the dtype of the output, {dtype}, got {grad_output.dtype}")
     return grad_output
 
@@ -83,12 +86,25 @@ def clip(x: Array, low: float, high: float, out: Any = ...) -> Array:
     return x.clip(low, high, out=out)
 
 
-def times_slope(op: str, slope: Array, dtype: np.dtype[Any]) -> Backward:
-    """The backward of y = f(x), element by element: grad_x = grad_y · slope, the slope f′(x) as numbers or booleans."""
+def smallest(x: Array) -> Any:
+    """The minimum of an array, as a number: to find its place is as fast as `x.min()`, in a small array several times faster."""
+    return x.item(x.argmin())
+
+
+def largest(x: Array) -> Any:
+    """The maximum of an array, as a number."""
+    return x.item(x.argmax())
+
+
+def times_slope(op: str, slope: Array, dtype: np.dtype[Any], divisor: float = 1.0) -> Backward:
+    """The backward of y = f(x), element by element: grad_x = grad_y · slope / divisor, the slope as numbers or booleans."""
 
     def backward(grad_output):
         grad_output = cotangent(op, grad_output, slope.shape, dtype)
-        return (np.multiply(grad_output, slope.astype(dtype, copy=False), out=...),)
+        grad_x = np.multiply(grad_output, slope.astype(dtype, copy=False), out=...)
+        if divisor != 1.0:
+            grad_x /= divisor
+        return (grad_x,)
 
     return backward
 

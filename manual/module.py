@@ -53,31 +53,38 @@ class Module:
     @staticmethod
     def call(op: Any, inputs: tuple[Any, ...], owned: tuple[Any, ...] = (), **constants: Any) -> tuple[Any, Backward]:
         """Run `op` on the inputs and on what the module owns: parameters, buffers, or `None` where it has none."""
+        count = len(inputs)
         if not owned:
             output, op_backward = op(*inputs, **constants)
-        else:
-            output, op_backward = op(*inputs, *[a.data if type(a) is Parameter else a for a in owned], **constants)
-        all_inputs = (True,) * len(inputs)
 
-        def backward(grad_output, needs=None):
-            if needs is None:
-                needs = all_inputs
-            elif len(needs) != len(all_inputs):
-                raise wrong_needs(op.__name__, needs, len(all_inputs))
-            if not owned:
-                if len(needs) > 1:
+            def backward(grad_output, needs=None):
+                if needs is None:
+                    return op_backward(grad_output)
+                if len(needs) != count:
+                    raise wrong_needs(op.__name__, needs, count)
+                if count > 1:
                     return op_backward(grad_output, needs)
                 return op_backward(grad_output) if needs[0] else (None,)  # an operation of one array takes no `needs`
+
+            return output, backward
+
+        output, op_backward = op(*inputs, *[a.data if type(a) is Parameter else a for a in owned], **constants)
+
+        def backward_to_owned(grad_output, needs=None):
+            if needs is None:
+                needs = (True,) * count
+            elif len(needs) != count:
+                raise wrong_needs(op.__name__, needs, count)
             learnt = [type(a) is Parameter and a.requires_grad for a in owned]
             grads = op_backward(grad_output, (*needs, *learnt))
             if True in learnt:
                 with _accumulating:
-                    for parameter, grad in zip(owned, grads[len(needs) :]):
+                    for parameter, grad in zip(owned, grads[count:]):
                         if grad is not None:  # never in place: others may hold the first gradient too
                             parameter.grad = grad if parameter.grad is None else parameter.grad + grad
-            return grads[: len(needs)]
+            return grads[:count]
 
-        return output, backward
+        return output, backward_to_owned
 
     def register_buffer(self, name: str, value: Array | None) -> None:
         """Set an attribute that belongs to the state dict without being learnt. `None` keeps its place, but is not saved."""

@@ -18,7 +18,8 @@ import numpy as np
 from manual.contract import Array, Backward, as_rows, cotangent, times_slope
 
 LARGE = 1 << 20  # elements of an array that is worth the threads; below, handing the lock to and fro costs what they gain
-PART = 1 << 17  # elements of a part: in smaller ones, threads wait for the lock more often than they compute
+PART = 1 << 18  # elements of a part: in smaller ones, threads wait for the lock more often than they compute
+BUFFER = 512  # elements: where rows are shorter than its buffer, NumPy copies a column into it before it combines them
 
 _threads = 0  # 0 until somebody sets it
 
@@ -70,13 +71,15 @@ def in_threads(task: Callable[[int], None], count: int) -> None:
                 return
             task(i)
 
-    helping = [_helpers(threads - 1).submit(copy_context().run, work) for _ in range(threads - 1)]  # np.errstate is in the context
-    try:
-        work()
-    finally:
-        left.clear()
-        for helper in helping:
-            helper.result()
+    with np.errstate():  # which also brings the buffer's size back
+        np.setbufsize(BUFFER)
+        helping = [_helpers(threads - 1).submit(copy_context().run, work) for _ in range(threads - 1)]
+        try:
+            work()
+        finally:
+            left.clear()
+            for helper in helping:
+                helper.result()
 
 
 def row_parts(array: Array) -> list[slice]:
@@ -86,16 +89,16 @@ def row_parts(array: Array) -> list[slice]:
     return [slice(start, start + step) for start in range(0, rows, step)]
 
 
-def pointwise(op: str, curve: Callable[[Array, Array], Array], x: Array) -> tuple[Array, Backward]:
+def pointwise(op: str, curve: Callable[[Array, Array], Array], x: Array, divisor: float = 1.0) -> tuple[Array, Backward]:
     """Apply y = f(x) to each element, and return y and its backward, grad_x = grad_y · f′(x).
 
-    `curve(x, y)` writes f(x) into y and returns the slope f′(x), as numbers or booleans. Made together with y, out of the same
-    temporaries, a slope is cheaper than made later, and it is all that has to be kept.
+    `curve(x, y)` writes f(x) into y and returns the slope, f′(x) · divisor, as numbers or booleans. Made together with y, out of
+    the same temporaries, a slope is cheaper than made later, and it is all that has to be kept; booleans are a quarter of it.
     """
     x = np.asarray(x)
     if x.size <= LARGE:
         output = np.empty_like(x)
-        return output, times_slope(op, curve(x, output), x.dtype)
+        return output, times_slope(op, curve(x, output), x.dtype, divisor)
     output = np.empty(x.shape, x.dtype)
     elements, y = x.reshape(-1), output.reshape(-1)
     parts = row_parts(elements)
@@ -113,6 +116,8 @@ def pointwise(op: str, curve: Callable[[Array, Array], Array], x: Array) -> tupl
         def backward_part(i):
             part = parts[i]
             np.multiply(grad_y[part], slopes[i].astype(x.dtype, copy=False), out=grad_x[part])
+            if divisor != 1.0:
+                grad_x[part] /= divisor
 
         in_threads(backward_part, len(parts))
         return (grad_x.reshape(x.shape),)

@@ -155,7 +155,10 @@ def broken_versions(function):
 
 
 # Faults that change no gradient of an operation, and why.
-HARMLESS = {("elu", "*= scale"): "only selu has a scale"}
+HARMLESS = {
+    ("elu", "*= scale"): "only selu has a scale",
+    ("rrelu", "/= divisor"): "only hardsigmoid has a divisor",
+}
 
 
 def caught(operation, version):

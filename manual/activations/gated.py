@@ -12,7 +12,7 @@ import numpy as np
 from scipy.special import erfcx, ndtr
 
 from manual.activations.smooth import sigmoid
-from manual.activations.tails import FAR, below, beyond, exp_limit, longer
+from manual.activations.tails import above, below, beyond, exp_limit, longer
 from manual.contract import Array, Backward, clip, cotangent, require_axis, require_floats
 from manual.module import Module
 from manual.threads import pointwise
@@ -21,16 +21,22 @@ GELU_LINEAR = np.longdouble("0.797884560802865355879892119868763737")  # √(2/�
 GELU_CUBIC = 0.044715 * GELU_LINEAR
 SQRT_1_2PI = math.sqrt(0.5 / math.pi)
 
-# Φ(−t) exp(t²/2) ≈ P(t) / Q(t), highest powers first, that of Q being t⁴: fitted to 0 ≤ t ≤ 4 with a relative error up to 1.8e−8
-MILLS_P = (0.39842894, 3.21606324, 10.62403218, 16.64385104)
-MILLS_Q = (8.03247727, 27.93373737, 47.80777416, 33.28770257)
+# Where gelu begins to be computed in a longer format: exponents there, −11.5 and −11.2, are rounded by some ten units.
+FAR, FAR_TANH = -4.8, -4.0
+# φ(t) / Φ(−t) ≈ t + b₀ + a₁/(t + b₁ + a₂/(t + b₂ + a₃/(t + b₃))), b₃ apart, then (a₃, b₂) first: fitted to 0 ≤ t ≤ 4.8 with a
+# relative error up to 1.6e−7. As arrays without axes, which NumPy combines with others faster than numbers.
+MILLS_LAST = np.array(0.11712626, np.float32)
+MILLS = [
+    (np.array(a, np.float32), np.array(b, np.float32))
+    for a, b in ((21.795284, 5.6687145), (-8.513481, 1.4402816), (1.119679, -0.0042446717))
+]
 
 
 def silu(x: Array, /) -> tuple[Array, Backward]:
     """Each element times its `sigmoid`, also known as swish.
 
     Forward:   y = x σ(x),  σ(x) = z / (1 + z),  z = exp(x)
-    Backward:  grad_x = grad_y · (σ(x) + x σ(x) σ(−x)),  σ(−x) = 1 / (1 + z)
+    Backward:  grad_x = grad_y · (σ(x) + x σ(x) σ(−x)) = grad_y (z + y) / (1 + z)
     Shapes:    x, y (...)
     Source:    Elfwing, Uchibe & Doya 2018; Ramachandran, Zoph & Le 2017, Searching for Activation Functions
     """
@@ -40,13 +46,12 @@ def silu(x: Array, /) -> tuple[Array, Backward]:
     def curve(x, y):
         far = beyond(x, limit)
         c = x if far is None else clip(x, -limit, limit)
-        gate = np.exp(c, out=...)
-        slope = np.add(gate, 1.0, out=...)
-        gate /= slope
-        np.divide(1.0, slope, out=slope)
-        np.multiply(c, gate, out=y)
-        slope *= y
-        slope += gate
+        slope = np.exp(c, out=...)
+        denominator = np.add(slope, 1.0, out=...)
+        np.divide(slope, denominator, out=y)
+        y *= c
+        slope += y
+        slope /= denominator
         if far is not None:  # z would overflow, or have lost its digits; one of σ(x) and σ(−x) is 1
             x_far = clip(longer(x[far]), -2000.0, math.inf)
             negative = np.minimum(x_far, 0.0)
@@ -115,7 +120,7 @@ def gelu(x: Array, /, *, approximate: str = "none") -> tuple[Array, Backward]:
 
     Forward:   y = x Φ(x);  with approximate="tanh", y = x (1 + tanh u) / 2 = x σ(2u),  u = √(2/π) (x + 0.044715 x³)
     Backward:  grad_x = grad_y · (Φ(x) + x φ(x)),  φ(x) = exp(−x²/2) / √(2π);
-               grad_x = grad_y · σ(2u) (1 + 2 x u′ σ(−2u)),  x u′ = √(2/π) (x + 3 · 0.044715 x³)
+               grad_x = grad_y · (σ(2u) + 2 x u′ σ(2u) σ(−2u)),  u′ = √(2/π) (1 + 3 · 0.044715 x²)
     Shapes:    x, y (...)
     Source:    Hendrycks & Gimpel 2016, Gaussian Error Linear Units
     """
@@ -128,13 +133,13 @@ def gelu(x: Array, /, *, approximate: str = "none") -> tuple[Array, Backward]:
 def _curve_erf(x: Array, y: Array) -> Array:
     c = clip(x, FAR, 14.0)  # from 14 on Φ is 1 and φ is nothing beside it
     far = below(x, FAR)
-    e = np.multiply(c, c, out=...)
-    e *= -0.5
-    np.exp(e, out=e)
-    cdf = _normal_cdf(c, e)
-    np.multiply(x, cdf, out=y)
-    slope = np.multiply(c, e, out=e)
+    slope = np.square(c, out=...)
+    slope *= -0.5
+    np.exp(slope, out=slope)
     slope *= SQRT_1_2PI
+    cdf = _normal_cdf(c, slope)
+    np.multiply(x, cdf, out=y)
+    slope *= c
     slope += cdf
     if far is not None:
         c_far = clip(x[far], -50.0, FAR)
@@ -146,49 +151,44 @@ def _curve_erf(x: Array, y: Array) -> Array:
     return slope
 
 
-def _normal_cdf(x: Array, e: Array) -> Array:
-    """Φ(x) from −4 on, given e = exp(−x²/2)."""
+def _normal_cdf(x: Array, density: Array) -> Array:
+    """Φ(x) from −4.8 on, given φ(x)."""
     if x.dtype != np.float32:
         return np.asarray(ndtr(x))
-    # SciPy's ndtr takes several times as long as all the rest. Single precision needs no more than Φ(−t) = e P(t) / Q(t).
+    # SciPy's ndtr takes several times as long as all the rest. Single precision needs no more than a short continued fraction.
     t = np.abs(x, out=...)
-    tail = np.multiply(t, MILLS_P[0], out=...)
-    for coefficient in MILLS_P[1:-1]:
-        tail += coefficient
-        tail *= t
-    tail += MILLS_P[-1]
-    q = np.add(t, MILLS_Q[0], out=...)
-    for coefficient in MILLS_Q[1:]:
-        q *= t
-        q += coefficient
-    tail /= q
-    tail *= e
+    tail = np.add(t, MILLS_LAST, out=...)
+    for a, b in MILLS:
+        np.divide(a, tail, out=tail)
+        tail += t
+        tail += b
+    np.divide(density, tail, out=tail)  # Φ(−t)
     cdf = np.subtract((x >= 0.0).astype(x.dtype), tail, out=tail)  # 1 − Φ(−t) on the right, −Φ(−t) on the left
     return np.abs(cdf, out=cdf)
 
 
 def _curve_tanh(x: Array, y: Array) -> Array:
-    # As silu, with σ(v) for σ(x): v = 2u = x (a + b x²), x v′ = x (a + 3 b x²)
-    a, b = x.dtype.type(2 * GELU_LINEAR), x.dtype.type(2 * GELU_CUBIC)
-    c = clip(x, FAR, 4.0 if x.dtype == np.float16 else 10.0)  # from there on σ(v) is 1, and exp(v) does not overflow
-    far = below(x, FAR)
-    slope = np.multiply(c, c, out=...)
-    gate = np.multiply(slope, b, out=...)
-    gate += a
-    gate *= c
-    np.exp(gate, out=gate)
-    minus = np.add(gate, 1.0, out=...)  # σ(−v), once it is inverted
-    gate /= minus
-    np.divide(1.0, minus, out=minus)
-    np.multiply(x, gate, out=y)
-    slope *= 3.0 * b
-    slope += a
+    # As silu, with σ(v) for σ(x): v = 2u = x (a + b x²), v′ = a + 3 b x²
+    a, b = (np.array(2 * constant, x.dtype) for constant in (GELU_LINEAR, GELU_CUBIC))
+    one = 4.0 if x.dtype == np.float16 else 10.0  # from there on σ(v) is 1, and exp(v) does not overflow yet
+    c, far, linear = clip(x, FAR_TANH, one), below(x, FAR_TANH), above(x, one)
+    cubic = np.square(c, out=...)
+    cubic *= b
+    slope = np.add(cubic, a, out=...)
     slope *= c
-    slope *= minus
-    slope += 1.0
-    slope *= gate
+    np.exp(slope, out=slope)
+    denominator = np.add(slope, 1.0, out=...)
+    np.divide(slope, denominator, out=y)
+    y *= c
+    cubic *= 3.0
+    cubic += a
+    cubic *= y
+    slope += cubic
+    slope /= denominator
+    if linear is not None:
+        y[linear] = x[linear]
     if far is not None:
-        y[far], slope[far] = _far_below_tanh(longer(clip(x[far], -50.0, FAR)))
+        y[far], slope[far] = _far_below_tanh(longer(clip(x[far], -50.0, FAR_TANH)))
     return slope
 
 

@@ -87,12 +87,9 @@ def hardsigmoid(x: Array, /) -> tuple[Array, Backward]:
         clip(x, -3.0, 3.0, out=y)
         y += 3.0
         y /= 6.0
-        slope = np.abs(x)
-        slope = (slope < 3.0).astype(x.dtype)  # not read from y, which rounds to 1 just below x = 3
-        slope /= 6.0
-        return slope
+        return np.abs(x) < 3.0  # not read from y, which rounds to 1 just below x = 3
 
-    return pointwise("hardsigmoid", curve, x)
+    return pointwise("hardsigmoid", curve, x, divisor=6.0)
 
 
 class Hardsigmoid(Module):
@@ -116,10 +113,9 @@ def hardswish(x: Array, /) -> tuple[Array, Backward]:
 
     def curve(x, y):
         q = clip(x, -3.0, 3.0)
-        gate = q + 3.0  # exact near −3, where y has a zero
-        gate /= 6.0
-        clip(x, -3.0, math.inf, out=y)  # so that −∞ gives 0
-        y *= gate
+        np.add(q, 3.0, out=y)  # exact near −3, where y has a zero
+        y /= 6.0
+        y *= clip(x, -3.0, math.inf)  # so that −∞ gives 0
         q /= 3.0
         slope = np.trunc(q)
         slope *= -0.5

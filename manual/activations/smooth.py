@@ -20,7 +20,7 @@ def sigmoid(x: Array, /) -> tuple[Array, Backward]:
     """Squash into (0, 1), the logistic function σ.
 
     Forward:   y = 1 / (1 + exp(−x)) = z / (1 + z),  z = exp(x)
-    Backward:  grad_x = grad_y · σ′(x),  σ′(x) = σ(x) σ(−x),  σ(−x) = 1 / (1 + z)
+    Backward:  grad_x = grad_y · σ′(x),  σ′(x) = σ(x) σ(−x) = σ(x) / (1 + z)
     Shapes:    x, y (...)
     Source:    Verhulst 1845; Rumelhart, Hinton & Williams 1986
     """
@@ -32,11 +32,10 @@ def sigmoid(x: Array, /) -> tuple[Array, Backward]:
         np.exp(x if far is None else clip(x, -math.inf, limit), out=y)
         slope = np.add(y, 1.0, out=...)
         y /= slope
-        np.divide(1.0, slope, out=slope)
+        np.divide(y, slope, out=slope)
         if far is not None:  # z would overflow: σ(x) = 1, σ(−x) = exp(−x)
             y[far] = 1.0
             slope[far] = np.exp(-x[far])
-        slope *= y
         return slope
 
     return pointwise("sigmoid", curve, x)

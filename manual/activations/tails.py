@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from manual.contract import Array
+from manual.contract import Array, largest, smallest
 
-FAR = -4.0
+FAR = -4.0  # where exponents begin to be computed in the next longer format
 
 
 def longer(x: Array) -> Array:
@@ -29,17 +29,17 @@ def exp_limit(dtype: np.dtype[Any]) -> float:
 
 def below(x: Array, limit: float) -> Any:
     """The places where x lies below a limit, as an index; None if there are none, which a minimum tells sooner than a mask."""
-    return None if x.size == 0 or x.min() >= limit else _places(x < limit)
+    return None if x.size == 0 or smallest(x) >= limit else _places(x < limit)
 
 
 def above(x: Array, limit: float) -> Any:
     """The places where x lies above a limit, as an index; None if there are none."""
-    return None if x.size == 0 or x.max() <= limit else _places(x > limit)
+    return None if x.size == 0 or largest(x) <= limit else _places(x > limit)
 
 
 def beyond(x: Array, limit: float) -> Any:
     """The places where |x| lies above a limit, as an index; None if there are none."""
-    return None if x.size == 0 or (x.max() <= limit and x.min() >= -limit) else _places(abs(x) > limit)
+    return None if x.size == 0 or (largest(x) <= limit and smallest(x) >= -limit) else _places(abs(x) > limit)
 
 
 def _places(mask: Any) -> Any:

@@ -1,6 +1,7 @@
 """Losses between a prediction and a class: two classes, or many."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -10,14 +11,18 @@ from manual.contract import (
     Backward,
     as_rows,
     broadcast_shape,
+    largest,
     require_floats,
     require_indices,
     require_shape,
+    smallest,
     sum_columns,
 )
 from manual.losses.reduction import reduce
 from manual.module import Module
 from manual.threads import in_threads, row_parts
+
+OTHERS_LIMIT = 1e7  # of s in cross_entropy: the exponents stay below 16, and their rounding below 16 units of s
 
 
 def binary_cross_entropy(
@@ -165,19 +170,24 @@ def nll_loss(
     """
     op = "nll_loss"
     require_floats(op, "x weight", x, weight)
-    axis, index, kept, weights = _class_targets(op, x, target, weight, ignore_index)
+    axis, index, ignored, weights, total = _class_targets(op, x, target, weight, ignore_index)
     rows, back = as_rows(x, axis)
     picked = np.arange(len(rows)), index
-    # An ignored sample may hold anything, infinities and NaN too.
-    loss = -weights * np.where(kept, rows[picked], 0.0)
-    output, reduce_backward = reduce(op, loss.reshape(target.shape), reduction, weights.sum())
+    loss = -rows[picked]
+    if ignored is not None:
+        loss[ignored] = 0.0  # an ignored sample may hold anything, infinities and NaN too
+    if weights is not None:
+        loss *= weights
+    output, reduce_backward = reduce(op, loss.reshape(target.shape), reduction, total)
 
     def backward(grad_output, needs=None):
         grad_loss = np.ravel(reduce_backward(grad_output))
         if needs is not None and not needs[0]:
             return None, None, None
         grad_x = np.zeros_like(rows)
-        grad_x[picked] = np.where(kept, -weights * grad_loss, 0.0)
+        grad_x[picked] = -grad_loss if weights is None else -weights * grad_loss
+        if ignored is not None:
+            grad_x[ignored] = 0.0
         return back(grad_x), None, None
 
     return output, backward
@@ -234,25 +244,28 @@ def cross_entropy(
         if ignore_index >= 0:
             raise ValueError(f"{op}: ignore_index is for class indices, got {ignore_index} with class probabilities")
         return _cross_entropy_of_probabilities(x, target, weight, reduction, label_smoothing)
-    axis, index, kept, weights = _class_targets(op, x, target, weight, ignore_index)
+    axis, index, ignored, weights, total = _class_targets(op, x, target, weight, ignore_index)
     rows, back = as_rows(x, axis)
-    if not kept.all():  # an ignored sample may hold anything, infinities and NaN too
+    if ignored is not None:  # an ignored sample may hold anything, infinities and NaN too
         rows = rows.copy()
-        rows[~kept] = 0.0
+        rows[ignored] = 0.0
     if label_smoothing == 0:
         loss, grad_rows = _losses_of_classes(rows, index, weights)
     else:
         q = np.empty_like(rows)
         q[:] = label_smoothing / rows.shape[1] * (1.0 if weight is None else weight)
-        q[np.arange(len(q)), index] += (1 - label_smoothing) * weights
-        q *= kept[:, None]
+        q[np.arange(len(q)), index] += (1 - label_smoothing) * (1.0 if weights is None else weights)
+        if ignored is not None:
+            q[ignored] = 0.0
         loss, grad_rows, _ = _losses_of_distributions(rows, q)
-    output, reduce_backward = reduce(op, loss.reshape(target.shape), reduction, weights.sum())
+    output, reduce_backward = reduce(op, loss.reshape(target.shape), reduction, total)
 
     def backward(grad_output, needs=None):
-        grad_loss = np.where(kept, np.ravel(reduce_backward(grad_output)), 0.0)
+        grad_loss = np.ravel(reduce_backward(grad_output))
         if needs is not None and not needs[0]:
             return None, None, None
+        if ignored is not None:  # where all are, the mean's gradient is NaN
+            grad_loss = np.where(ignored, 0.0, grad_loss)
         return back(grad_rows(grad_loss)), None, None
 
     return output, backward
@@ -286,30 +299,48 @@ def _cross_entropy_of_probabilities(
     return output, backward
 
 
-def _losses_of_classes(x: Array, index: Array, weights: Array) -> tuple[Array, Callable[[Array], Array]]:
-    """ℓ = −w log pᵧ of each row, and the function that carries grad_ℓ to w (pⱼ − 1[j = y]) grad_ℓ."""
-    parts = row_parts(x)
-    e, others, columns = np.empty(x.shape, x.dtype), np.empty(len(x), x.dtype), np.empty(len(x), np.intp)
+def _losses_of_classes(x: Array, index: Array, weights: Array | None) -> tuple[Array, Callable[[Array], Array]]:
+    """ℓ = −w log pᵧ of each row, and the function that carries grad_ℓ to w (pⱼ − 1[j = y]) grad_ℓ.
+
+    With eⱼ = exp(xⱼ − xᵧ) and s = Σⱼ≠ᵧ eⱼ,  −log pᵧ = log(1 + s),  pⱼ = eⱼ / (1 + s)  and  pᵧ − 1 = −s / (1 + s).
+    """
+    e, others = np.empty(x.shape, x.dtype), np.empty(len(x), x.dtype)
+    places = np.arange(0, x.size, x.shape[1])
+    places += index  # of the targets, in the flattened array
+    x_target = x.ravel().take(places)
+    e_flat, parts = e.ravel(), row_parts(x)
 
     def forward_part(i: int) -> None:
         part = parts[i]
-        largest, below = below_largest(x[part])
-        columns[part] = largest[1]
-        _, others[part] = exp_others(below, largest, out=e[part])
+        np.subtract(x[part], x_target[part, None], out=e[part])
+        with np.errstate(over="ignore"):
+            np.exp(e[part], out=e[part])
+        e_flat[places[part]] = 0.0
+        others[part] = sum_columns(e[part])
 
     in_threads(forward_part, len(parts))
-    rows = np.arange(len(x))
-    largest, target = (rows, columns), (rows, index)
-    loss = weights * (np.log1p(others) + (x[largest] - x[target]))
+    loss, denominator = np.log1p(others), others + 1.0
+    limit = min(OTHERS_LIMIT, float(np.finfo(x.dtype).max))
+    if len(x) and not largest(others) <= limit:
+        # Targets so unlikely that a rounded xⱼ − xᵧ costs digits, or that s overflows. There the largest score takes xᵧ's place.
+        far = np.nonzero(~(others <= limit))[0]
+        k, below = below_largest(x[far])
+        e[far], x_largest = np.exp(below), x[far][k]
+        e_target = e_flat[places[far]]
+        e_flat[places[far]] = 0.0
+        others[far] = sum_columns(e[far])
+        denominator[far] = others[far] + e_target
+        loss[far] = np.log(denominator[far]) + (x_largest - x_target[far])
+    if weights is not None:
+        loss *= weights
 
     def grad_rows(grad_loss):
-        # p = e / (1 + s). At the target p − 1 = −s / (1 + s) where it is the largest itself, else (eᵧ − 1 − s) / (1 + s).
-        scale = weights * grad_loss / (1.0 + others)
-        at_target = np.where(index == columns, -others, e[target] - 1.0 - others)
+        scale = grad_loss / denominator
+        if weights is not None:
+            scale *= weights
         grad = np.empty(x.shape, x.dtype)
         in_threads(lambda i: np.multiply(e[parts[i]], scale[parts[i], None], out=grad[parts[i]]), len(parts))
-        grad[largest] = scale
-        grad[target] = at_target * scale
+        grad.ravel()[places] = -others * scale
         return grad
 
     return loss, grad_rows
@@ -317,17 +348,17 @@ def _losses_of_classes(x: Array, index: Array, weights: Array) -> tuple[Array, C
 
 def _losses_of_distributions(x: Array, q: Array) -> tuple[Array, Callable[[Array], Array], Array]:
     """ℓ = −Σⱼ qⱼ log pⱼ of each row, the function that carries grad_ℓ to (pⱼ Σᵢ qᵢ − qⱼ) grad_ℓ, and −log p."""
-    largest, below = below_largest(x)
-    e, others = exp_others(below, largest)
+    k, below = below_largest(x)
+    e, others = exp_others(below, k)
     surprise = np.log1p(others)[:, None] - below
 
     def grad_rows(grad_loss):
         # For the largest k, p Σ q − q = (Σⱼ≠ₖ qⱼ − s qₖ) / (1 + s), in which nothing cancels as pₖ goes to 1.
         grad = -q
-        grad[largest] = 0.0
-        q_largest, q_others = q[largest], -sum_columns(grad)
+        grad[k] = 0.0
+        q_largest, q_others = q[k], -sum_columns(grad)
         grad += e * ((q_others + q_largest) / (1.0 + others))[:, None]
-        grad[largest] = (q_others - others * q_largest) / (1.0 + others)
+        grad[k] = (q_others - others * q_largest) / (1.0 + others)
         grad *= grad_loss[:, None]
         return grad
 
@@ -373,18 +404,25 @@ def _class_axis(op: str, x: Array, weight: Array | None) -> int:
     return axis
 
 
-def _class_targets(op: str, x: Array, target: Array, weight: Array | None, ignore_index: int) -> tuple[int, Array, Array, Array]:
-    """Check class indices; return the class axis, and of each sample its class (0 if ignored), whether it is kept, its weight."""
+def _class_targets(
+    op: str, x: Array, target: Array, weight: Array | None, ignore_index: int
+) -> tuple[int, Array, Array | None, Array | None, Any]:
+    """Check class indices. Return the class axis and of each sample its class (0 if ignored), whether it is ignored (None if none
+    is), its weight (None if all are 1), and the sum of the weights.
+    """
     axis = _class_axis(op, x, weight)
     require_indices(op, "target", target)
     require_shape(op, "target", target, x.shape[:axis] + x.shape[axis + 1 :])
-    index = np.ravel(target)
-    kept = index != ignore_index
-    if not kept.all():
-        index = np.where(kept, index, 0)
-    classes = x.shape[axis]
-    if index.size and not (index.min() >= 0 and index.max() < classes):
+    index, classes, ignored = np.ravel(target), x.shape[axis], None
+    if index.size and smallest(index) <= ignore_index <= largest(index):
+        ignored = index == ignore_index
+        index = np.where(ignored, 0, index)
+    if index.size and not (smallest(index) >= 0 and largest(index) < classes):
         wrong = index[(index < 0) | (index >= classes)][0]
         raise ValueError(f"{op}: target must hold classes from 0 to {classes - 1}, got {wrong}")
-    weights = kept.astype(x.dtype) if weight is None else weight[index] * kept
-    return axis, index, kept, weights
+    if weight is None and ignored is None:
+        return axis, index, None, None, index.size
+    weights = np.ones(index.shape, x.dtype) if weight is None else weight[index]
+    if ignored is not None:
+        weights[ignored] = 0.0
+    return axis, index, ignored, weights, weights.sum()

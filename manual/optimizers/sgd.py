@@ -92,12 +92,9 @@ class SGD(Optimizer):
 def _add_multiple(w: Array, scale: float, direction: Array) -> None:
     """Add scale · direction to w, in place: where the arrays allow it by BLAS's axpy, in one pass."""
     axpy = AXPY.get(w.dtype)
-    if axpy is None or not (w.size and w.flags.carray and w.shape == direction.shape and w.dtype == direction.dtype):
+    if axpy is None or not (w.flags.carray and w.shape == direction.shape and w.dtype == direction.dtype):
         w += direction * scale
         return
-    w, direction = w.ravel(), direction.ravel()
-    if w.size <= PIECE:
-        axpy(direction, w, a=scale)
-        return
-    for start in range(0, w.size, PIECE):
-        axpy(direction[start : start + PIECE], w[start : start + PIECE], a=scale)
+    w, direction, size = w.ravel(), direction.ravel(), w.size
+    for start in range(0, size, PIECE):
+        axpy(direction, w, min(PIECE, size - start), scale, start, 1, start, 1)
