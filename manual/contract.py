@@ -86,14 +86,23 @@ def clip(x: Array, low: float, high: float, out: Any = ...) -> Array:
     return x.clip(low, high, out=out)
 
 
+@lru_cache(maxsize=256)
+def numbers(dtype: np.dtype[Any], *values: float) -> tuple[Array, ...]:
+    """Numbers as arrays without axes: NumPy combines them with a small array in half the time that a Python number takes."""
+    arrays = tuple(np.array(value, dtype) for value in values)
+    for array in arrays:
+        array.flags.writeable = False  # they are shared
+    return arrays
+
+
 def smallest(x: Array) -> Any:
-    """The minimum of an array, as a number: to find its place is as fast as `x.min()`, in a small array several times faster."""
-    return x.item(x.argmin())
+    """The minimum of an array (∞ of none), as a number: to find its place is as fast as `x.min()`, in a small array far faster."""
+    return x.item(x.argmin()) if x.size else math.inf
 
 
 def largest(x: Array) -> Any:
-    """The maximum of an array, as a number."""
-    return x.item(x.argmax())
+    """The maximum of an array (−∞ of none), as a number."""
+    return x.item(x.argmax()) if x.size else -math.inf
 
 
 def times_slope(op: str, slope: Array, dtype: np.dtype[Any], divisor: float = 1.0) -> Backward:

@@ -21,6 +21,7 @@ Constants = tuple[tuple[str, Any], ...]
 BENDS = -1, 3  # functions bend, saturate and underflow between these powers of ten
 BEYOND = exact.mp.ldexp(1, 1100)  # larger than every float: there a function is at its limit
 AT_INFINITY = " at ±∞"
+AMONG = 0.75  # an ordinary number, which must be treated the same beside infinities
 
 
 def constants_of(operation: Operation) -> list[Constants]:
@@ -54,12 +55,13 @@ def grid(operation: Operation, constants: Constants, dtype: Any) -> Any:
 @cache
 def _reference(operation: Operation, constants: Constants, dtype: str, where: str) -> tuple[Any, ...]:
     """The inputs, a random cotangent, torch's output and gradients, and the truth."""
-    x = np.array([-np.inf, np.inf], dtype) if where == AT_INFINITY else grid(operation, constants, dtype)
+    x = np.array([-np.inf, -AMONG, AMONG, np.inf], dtype) if where == AT_INFINITY else grid(operation, constants, dtype)
     generator = np.random.default_rng(0)
     # Not below 1, so that where a gradient can be represented, so can the derivative by itself
     grad_output = (generator.uniform(1, 2, x.shape) * generator.choice([-1, 1], x.shape)).astype(dtype)
     torchs = oracle.run(operation.torch, (x,), dict(constants), grad_output, (True,))
-    exactly = exact.exactly(np.nan_to_num(x)) if where != AT_INFINITY else np.array([-BEYOND, BEYOND])
+    exactly = exact.exactly(np.where(np.isfinite(x), x, 0.0))
+    exactly[np.isinf(x)] = [-BEYOND, BEYOND] if where == AT_INFINITY else []
     truth = exact.evaluate(operation.definition, (exactly,), dict(constants), grad_output, (True,), True, operation.slope_terms)
     return x, grad_output, torchs, truth
 

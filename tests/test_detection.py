@@ -156,7 +156,8 @@ def broken_versions(function):
 
 # Faults that change no gradient of an operation, and why.
 HARMLESS = {
-    ("elu", "*= scale"): "only selu has a scale",
+    ("elu", "*= λ"): "only selu has a scale",
+    ("hardswish", "-math.inf  →  math.inf"): "then it is always clipped, which only takes time",
     ("rrelu", "/= divisor"): "only hardsigmoid has a divisor",
 }
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from manual.activations.piecewise import slopes
 from manual.activations.tails import exp_of
-from manual.contract import Array, Backward, clip, require_floats
+from manual.contract import Array, Backward, clip, numbers, require_floats
 from manual.module import Module
 from manual.threads import pointwise
 
@@ -44,18 +44,19 @@ def selu(x: Array, /) -> tuple[Array, Backward]:
 
 def _elu(op: str, x: Array, alpha: float, scale: float) -> tuple[Array, Backward]:
     require_floats(op, "x", x)
+    α, λ = numbers(x.dtype, alpha, scale)
 
     def curve(x, y):
         below = clip(x, -math.inf, 0.0)
         np.expm1(below, out=y)
         slope = np.exp(below, out=below)
         if alpha != 1.0:
-            y *= alpha
-            slope *= slopes(x, alpha)
+            y *= α
+            slope *= slopes(x, α)
         y += clip(x, 0.0, math.inf)
         if scale != 1.0:
-            y *= scale
-            slope *= scale
+            y *= λ
+            slope *= λ
         return slope
 
     return pointwise(op, curve, x)

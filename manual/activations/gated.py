@@ -7,13 +7,14 @@ not NaN.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 from scipy.special import erfcx, ndtr
 
 from manual.activations.smooth import sigmoid
-from manual.activations.tails import above, below, beyond, exp_limit, longer
-from manual.contract import Array, Backward, clip, cotangent, require_axis, require_floats
+from manual.activations.tails import above, beyond, exp_limit, longer, places
+from manual.contract import Array, Backward, clip, cotangent, largest, numbers, require_axis, require_floats, smallest
 from manual.module import Module
 from manual.threads import pointwise
 
@@ -23,13 +24,9 @@ SQRT_1_2PI = math.sqrt(0.5 / math.pi)
 
 # Where gelu begins to be computed in a longer format: exponents there, −11.5 and −11.2, are rounded by some ten units.
 FAR, FAR_TANH = -4.8, -4.0
-# φ(t) / Φ(−t) ≈ t + b₀ + a₁/(t + b₁ + a₂/(t + b₂ + a₃/(t + b₃))), b₃ apart, then (a₃, b₂) first: fitted to 0 ≤ t ≤ 4.8 with a
-# relative error up to 1.6e−7. As arrays without axes, which NumPy combines with others faster than numbers.
-MILLS_LAST = np.array(0.11712626, np.float32)
-MILLS = [
-    (np.array(a, np.float32), np.array(b, np.float32))
-    for a, b in ((21.795284, 5.6687145), (-8.513481, 1.4402816), (1.119679, -0.0042446717))
-]
+# φ(t) / Φ(−t) ≈ t + b₀ + a₁/(t + b₁ + a₂/(t + b₂ + a₃/(t + b₃))), b₃ a₃ b₂ …: fitted to 0 ≤ t ≤ 4.8 with a
+# relative error up to 1.6e−7
+MILLS = 0.11712626, 21.795284, 5.6687145, -8.513481, 1.4402816, 1.119679, -0.0042446717
 
 
 def silu(x: Array, /) -> tuple[Array, Backward]:
@@ -42,12 +39,13 @@ def silu(x: Array, /) -> tuple[Array, Backward]:
     """
     require_floats("silu", "x", x)
     limit = exp_limit(x.dtype)
+    (one,) = numbers(x.dtype, 1.0)
 
     def curve(x, y):
         far = beyond(x, limit)
         c = x if far is None else clip(x, -limit, limit)
         slope = np.exp(c, out=...)
-        denominator = np.add(slope, 1.0, out=...)
+        denominator = np.add(slope, one, out=...)
         np.divide(slope, denominator, out=y)
         y *= c
         slope += y
@@ -80,25 +78,26 @@ def mish(x: Array, /) -> tuple[Array, Backward]:
     Source:    Misra 2020, Mish: A Self Regularized Non-Monotonic Activation Function
     """
     require_floats("mish", "x", x)
+    half, one, two, four = numbers(x.dtype, 0.5, 1.0, 2.0, 4.0)
 
     def curve(x, y):
         c = clip(x, -2000.0, 40.0)
-        h = np.multiply(c, 0.5, out=...)
+        h = np.multiply(c, half, out=...)
         np.exp(h, out=h)
-        w = h * h
-        np.add(w, 2.0, out=y)
-        denominator = y * w
-        denominator += 2.0
+        w = np.square(h, out=...)
+        np.add(w, two, out=y)
+        denominator = np.multiply(y, w, out=...)
+        denominator += two
         y /= denominator
         y *= h
         y *= clip(x, -2000.0, math.inf)
         y *= h
-        slope = np.add(w, 1.0, out=...)
+        slope = np.add(w, one, out=...)
         slope *= c
-        slope *= 4.0
+        slope *= four
         slope /= denominator
         slope += w
-        slope += 2.0
+        slope += two
         slope *= h
         slope *= h
         slope /= denominator
@@ -130,13 +129,20 @@ def gelu(x: Array, /, *, approximate: str = "none") -> tuple[Array, Backward]:
     return pointwise("gelu", _curve_tanh if approximate == "tanh" else _curve_erf, x)
 
 
+def _cut(x: Array, far: float, high: float) -> tuple[Array, Any]:
+    """x, where necessary between two limits, and the places of what is below the first one, None if nothing is."""
+    least = smallest(x)
+    bounded = least >= -50.0 and largest(x) <= high
+    return x if bounded else clip(x, far, high), None if least >= far else places(x < far)
+
+
 def _curve_erf(x: Array, y: Array) -> Array:
-    c = clip(x, FAR, 14.0)  # from 14 on Φ is 1 and φ is nothing beside it
-    far = below(x, FAR)
+    minus_half, sqrt_1_2pi = numbers(x.dtype, -0.5, SQRT_1_2PI)
+    c, far = _cut(x, FAR, 14.0)  # from 14 on Φ is 1 and φ is nothing beside it
     slope = np.square(c, out=...)
-    slope *= -0.5
+    slope *= minus_half
     np.exp(slope, out=slope)
-    slope *= SQRT_1_2PI
+    slope *= sqrt_1_2pi
     cdf = _normal_cdf(c, slope)
     np.multiply(x, cdf, out=y)
     slope *= c
@@ -156,31 +162,32 @@ def _normal_cdf(x: Array, density: Array) -> Array:
     if x.dtype != np.float32:
         return np.asarray(ndtr(x))
     # SciPy's ndtr takes several times as long as all the rest. Single precision needs no more than a short continued fraction.
+    zero, b3, *others = numbers(x.dtype, 0.0, *MILLS)
     t = np.abs(x, out=...)
-    tail = np.add(t, MILLS_LAST, out=...)
-    for a, b in MILLS:
+    tail = np.add(t, b3, out=...)
+    for a, b in zip(others[::2], others[1::2]):
         np.divide(a, tail, out=tail)
         tail += t
         tail += b
     np.divide(density, tail, out=tail)  # Φ(−t)
-    cdf = np.subtract((x >= 0.0).astype(x.dtype), tail, out=tail)  # 1 − Φ(−t) on the right, −Φ(−t) on the left
+    cdf = np.subtract((x >= zero).astype(x.dtype), tail, out=tail)  # 1 − Φ(−t) on the right, −Φ(−t) on the left
     return np.abs(cdf, out=cdf)
 
 
 def _curve_tanh(x: Array, y: Array) -> Array:
     # As silu, with σ(v) for σ(x): v = 2u = x (a + b x²), v′ = a + 3 b x²
-    a, b = (np.array(2 * constant, x.dtype) for constant in (GELU_LINEAR, GELU_CUBIC))
-    one = 4.0 if x.dtype == np.float16 else 10.0  # from there on σ(v) is 1, and exp(v) does not overflow yet
-    c, far, linear = clip(x, FAR_TANH, one), below(x, FAR_TANH), above(x, one)
+    a, b, one, three = numbers(x.dtype, 2 * GELU_LINEAR, 2 * GELU_CUBIC, 1.0, 3.0)
+    limit = 4.0 if x.dtype == np.float16 else 10.0  # from there on σ(v) is 1, and exp(v) does not overflow yet
+    (c, far), linear = _cut(x, FAR_TANH, limit), above(x, limit)
     cubic = np.square(c, out=...)
     cubic *= b
     slope = np.add(cubic, a, out=...)
     slope *= c
     np.exp(slope, out=slope)
-    denominator = np.add(slope, 1.0, out=...)
+    denominator = np.add(slope, one, out=...)
     np.divide(slope, denominator, out=y)
     y *= c
-    cubic *= 3.0
+    cubic *= three
     cubic += a
     cubic *= y
     slope += cubic
@@ -194,7 +201,7 @@ def _curve_tanh(x: Array, y: Array) -> Array:
 
 def _far_below_tanh(x: Array) -> tuple[Array, Array]:
     """Value and slope far below zero, from the next longer format."""
-    a, b = x.dtype.type(2 * GELU_LINEAR), x.dtype.type(2 * GELU_CUBIC)
+    a, b = numbers(x.dtype, 2 * GELU_LINEAR, 2 * GELU_CUBIC)
     e = np.exp(x * (a + b * x * x))
     gate = e / (1.0 + e)
     return x * gate, gate * (1.0 + x * (a + 3.0 * b * x * x) / (1.0 + e))

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from manual.contract import Array, Backward, clip, require_floats
+from manual.contract import Array, Backward, clip, numbers, require_floats, smallest
 from manual.module import Module
 from manual.threads import pointwise
 
@@ -82,12 +82,13 @@ def hardsigmoid(x: Array, /) -> tuple[Array, Backward]:
     Source:    Courbariaux, Bengio & David 2015, BinaryConnect; Howard et al. 2019, Searching for MobileNetV3
     """
     require_floats("hardsigmoid", "x", x)
+    three, six = numbers(x.dtype, 3.0, 6.0)
 
     def curve(x, y):
         clip(x, -3.0, 3.0, out=y)
-        y += 3.0
-        y /= 6.0
-        return np.abs(x) < 3.0  # not read from y, which rounds to 1 just below x = 3
+        y += three
+        y /= six
+        return np.abs(x) < three  # not read from y, which rounds to 1 just below x = 3
 
     return pointwise("hardsigmoid", curve, x, divisor=6.0)
 
@@ -110,17 +111,18 @@ def hardswish(x: Array, /) -> tuple[Array, Backward]:
     Source:    Howard et al. 2019, Searching for MobileNetV3
     """
     require_floats("hardswish", "x", x)
+    three, six, half, minus_half = numbers(x.dtype, 3.0, 6.0, 0.5, -0.5)
 
     def curve(x, y):
         q = clip(x, -3.0, 3.0)
-        np.add(q, 3.0, out=y)  # exact near −3, where y has a zero
-        y /= 6.0
-        y *= clip(x, -3.0, math.inf)  # so that −∞ gives 0
-        q /= 3.0
-        slope = np.trunc(q)
-        slope *= -0.5
+        np.add(q, three, out=y)  # exact near −3, where y has a zero
+        y /= six
+        y *= x if smallest(x) > -math.inf else clip(x, -3.0, math.inf)  # −∞ gives 0
+        q /= three
+        slope = np.trunc(q, out=...)
+        slope *= minus_half
         slope += q
-        slope += 0.5
+        slope += half
         return slope
 
     return pointwise("hardswish", curve, x)

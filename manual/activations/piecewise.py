@@ -14,6 +14,7 @@ from manual.contract import (
     Backward,
     clip,
     cotangent,
+    numbers,
     require_floats,
     require_shape,
     sum_to_shape,
@@ -33,10 +34,11 @@ def relu(x: Array, /) -> tuple[Array, Backward]:
     Source:    Nair & Hinton 2010, Rectified Linear Units Improve Restricted Boltzmann Machines
     """
     require_floats("relu", "x", x)
+    (zero,) = numbers(x.dtype, 0.0)
 
     def curve(x, y):
         clip(x, 0.0, math.inf, out=y)
-        return y != 0.0  # y is never negative; `!=` lets the gradient at NaN pass, as torch does, where `>` would stop it
+        return y != zero  # y is never negative; `!=` lets the gradient at NaN pass, as torch does, where `>` would stop it
 
     return pointwise("relu", curve, x)
 
@@ -51,8 +53,9 @@ class ReLU(Module):
 
 def slopes(x: Array, negative: float | Array) -> Array:
     """1 where x > 0 and `negative` elsewhere, both exactly."""
-    positive = (x > 0.0).astype(x.dtype)
-    slope = np.subtract(1.0, positive, out=...)
+    zero, one = numbers(x.dtype, 0.0, 1.0)
+    positive = (x > zero).astype(x.dtype)
+    slope = np.subtract(one, positive, out=...)
     slope *= negative
     slope += positive
     return slope
@@ -72,8 +75,10 @@ def leaky_relu(x: Array, /, *, negative_slope: float = 0.01) -> tuple[Array, Bac
 
 
 def _leaky(op: str, x: Array, negative_slope: float) -> tuple[Array, Backward]:
+    (negative,) = numbers(x.dtype, negative_slope)
+
     def curve(x, y):
-        slope = slopes(x, negative_slope)
+        slope = slopes(x, negative)
         # With a slope of 0, −∞ has the limit 0, where 0 · −∞ would be NaN
         np.multiply(x if negative_slope else clip(x, 0.0, math.inf), slope, out=y)
         return slope

@@ -8,12 +8,13 @@ import math
 
 import numpy as np
 
-from manual.activations.tails import above, exp_limit, exp_of
-from manual.contract import Array, Backward, clip, require_floats
+from manual.activations.tails import above, below, exp_limit, exp_of
+from manual.contract import Array, Backward, clip, numbers, require_floats
 from manual.module import Module
 from manual.threads import pointwise
 
-FRACTION = tuple(float(odd) for odd in range(21, 1, -2))  # of tanh's continued fraction, as many as doubles need up to |x| = 1
+# The odd numbers of tanh's continued fraction: up to |x| = 1, float32 needs them from 11 on, longer formats from 21.
+FRACTION = 21.0, 19.0, 17.0, 15.0, 13.0, 11.0, 9.0, 7.0, 5.0, 3.0
 
 
 def sigmoid(x: Array, /) -> tuple[Array, Backward]:
@@ -26,11 +27,12 @@ def sigmoid(x: Array, /) -> tuple[Array, Backward]:
     """
     require_floats("sigmoid", "x", x)
     limit = exp_limit(x.dtype)
+    (one,) = numbers(x.dtype, 1.0)
 
     def curve(x, y):
         far = above(x, limit)
         np.exp(x if far is None else clip(x, -math.inf, limit), out=y)
-        slope = np.add(y, 1.0, out=...)
+        slope = np.add(y, one, out=...)
         y /= slope
         np.divide(y, slope, out=slope)
         if far is not None:  # z would overflow: σ(x) = 1, σ(−x) = exp(−x)
@@ -57,16 +59,17 @@ def tanh(x: Array, /) -> tuple[Array, Backward]:
     Shapes:    x, y (...)
     """
     require_floats("tanh", "x", x)
+    one, minus_two, four = numbers(x.dtype, 1.0, -2.0, 4.0)
 
     def curve(x, y):
         np.tanh(x, out=y)
         e = np.abs(x, out=...)
-        e *= -2.0
+        e *= minus_two
         np.exp(e, out=e)
-        slope = np.add(e, 1.0, out=...)
-        slope *= slope
+        slope = np.add(e, one, out=...)
+        np.square(slope, out=slope)
         np.divide(e, slope, out=slope)
-        slope *= 4.0
+        slope *= four
         return slope
 
     return pointwise("tanh", curve, x)
@@ -90,13 +93,14 @@ def softsign(x: Array, /) -> tuple[Array, Backward]:
     """
     require_floats("softsign", "x", x)
     largest = float(np.finfo(x.dtype).max)
+    (one,) = numbers(x.dtype, 1.0)
 
     def curve(x, y):
         clip(x, -largest, largest, out=y)  # ±∞ gives ±1, not NaN
         denominator = np.abs(y, out=...)
-        denominator += 1.0
+        denominator += one
         y /= denominator
-        slope = np.divide(1.0, denominator, out=...)
+        slope = np.divide(one, denominator, out=...)
         slope /= denominator  # not 1 / (1 + |x|)², which overflows
         return slope
 
@@ -120,24 +124,25 @@ def tanhshrink(x: Array, /) -> tuple[Array, Backward]:
     Source:    the continued fraction: Lambert 1768
     """
     require_floats("tanhshrink", "x", x)
+    one, innermost, *outer = numbers(x.dtype, 1.0, *FRACTION[5 if x.dtype.itemsize <= 4 else 0 :])
 
     def curve(x, y):
         # x − tanh x cancels where |x| is small, the fraction converges there. So it is taken of c, x cut off at ±1, and the
         # difference from there on, which is 0 where x = c, is added.
         tanh_x = np.tanh(x, out=...)
         c = clip(x, -1.0, 1.0)
-        square = c * c
-        w = np.divide(square, FRACTION[0], out=...)
-        for odd in FRACTION[1:]:
+        square = np.square(c, out=...)
+        w = np.divide(square, innermost, out=...)
+        for odd in outer:
             w += odd
             np.divide(square, w, out=w)
-        np.add(w, 1.0, out=y)
+        np.add(w, one, out=y)
         np.divide(w, y, out=w)
         w *= c
         np.subtract(x, tanh_x, out=y)
         y -= c - np.tanh(c)
         y += w
-        return np.multiply(tanh_x, tanh_x, out=tanh_x)  # the slope
+        return np.square(tanh_x, out=tanh_x)  # the slope
 
     return pointwise("tanhshrink", curve, x)
 
@@ -153,21 +158,25 @@ class Tanhshrink(Module):
 def logsigmoid(x: Array, /) -> tuple[Array, Backward]:
     """The logarithm of `sigmoid`.
 
-    Forward:   y = log σ(x) = min(x, 0) − log(1 + e),  e = exp(−|x|)
-    Backward:  grad_x = grad_y · σ(−x),  σ(−x) = e / (1 + e) for x ≥ 0, 1 / (1 + e) below
+    Forward:   y = log σ(x) = −log(1 + w),  w = exp(−x)
+    Backward:  grad_x = grad_y · σ(−x),  σ(−x) = w / (1 + w)
     Shapes:    x, y (...)
     """
     require_floats("logsigmoid", "x", x)
+    limit = exp_limit(x.dtype)
+    (one,) = numbers(x.dtype, 1.0)
 
     def curve(x, y):
-        e = np.abs(x, out=...)
-        np.negative(e, out=e)
-        np.exp(e, out=e)
-        clip(x, -math.inf, 0.0, out=y)
-        y -= np.log1p(e)
-        slope = np.maximum(e, (x < 0.0).astype(x.dtype), out=...)
-        e += 1.0
-        slope /= e
+        far = below(x, -limit)
+        w = np.negative(x if far is None else clip(x, -limit, math.inf), out=...)
+        np.exp(w, out=w)
+        np.log1p(w, out=y)
+        np.negative(y, out=y)
+        slope = np.add(w, one, out=...)
+        np.divide(w, slope, out=slope)
+        if far is not None:  # w would overflow: log σ(x) is x to the last digit
+            y[far] = x[far]
+            slope[far] = 1.0
         return slope
 
     return pointwise("logsigmoid", curve, x)
@@ -194,6 +203,7 @@ def softplus(x: Array, /, *, beta: float = 1.0, threshold: float = 20.0) -> tupl
     if not (math.isfinite(beta) and beta != 0):
         raise ValueError(f"softplus: beta must be finite and not 0, got {beta}")
     limit = min(threshold, exp_limit(x.dtype))  # beyond exp_limit, before z overflows, log(1 + z) is βx to the last digit
+    (one,) = numbers(x.dtype, 1.0)
 
     def curve(x, y):
         with np.errstate(over="ignore"):  # of βx, which is cut off
@@ -210,7 +220,7 @@ def softplus(x: Array, /, *, beta: float = 1.0, threshold: float = 20.0) -> tupl
         np.log1p(z, out=y)
         if beta != 1.0:
             y /= beta
-        slope = np.add(z, 1.0, out=...)
+        slope = np.add(z, one, out=...)
         np.divide(z, slope, out=slope)
         if linear is not None:
             y[linear] = x[linear]
