@@ -159,6 +159,8 @@ def sum_columns(matrix: Array) -> Array:
 
 def as_rows(x: Array, axis: int) -> tuple[Array, Callable[[Array], Array]]:
     """The lines of x along `axis` as the rows of a matrix, and the function that brings such rows back into the shape of x."""
+    if x.ndim == 2 and axis in (1, -1):
+        return x, lambda rows: rows
     moved = x if axis in (-1, x.ndim - 1) or x.ndim == 0 else np.moveaxis(x, axis, -1)
     rows = moved.reshape(math.prod(moved.shape[:-1]), moved.shape[-1] if x.ndim else 1)
 

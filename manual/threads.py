@@ -56,8 +56,8 @@ if hasattr(os, "register_at_fork"):
 
 def in_threads(task: Callable[[int], None], count: int) -> None:
     """Call task(0) … task(count − 1), in any order; the calling thread does its share, so no number of callers can block."""
-    threads = min(get_num_threads(), count)
-    if threads <= 1:
+    threads = min(get_num_threads(), count) if count > 1 else 1
+    if threads == 1:
         for i in range(count):
             task(i)
         return
@@ -85,7 +85,9 @@ def in_threads(task: Callable[[int], None], count: int) -> None:
 def row_parts(array: Array) -> list[slice]:
     """The rows of a large array, or the elements where it has one axis, in parts; those of a smaller one as one part."""
     rows = len(array)
-    step = max(1, PART * rows // array.size) if array.size > LARGE else max(rows, 1)
+    if array.size <= LARGE:
+        return [slice(0, rows)] if rows else []
+    step = max(1, PART * rows // array.size)
     return [slice(start, start + step) for start in range(0, rows, step)]
 
 
@@ -126,41 +128,27 @@ def pointwise(op: str, curve: Callable[[Array, Array], Array], x: Array, divisor
 
 
 def by_rows(
-    op: str, function: Callable[[Array], tuple[Array, Callable[[Array], Array]]], x: Array, dim: int
+    op: str, function: Callable[[Array, Array], Callable[[Array, Array], None]], x: Array, dim: int
 ) -> tuple[Array, Backward]:
     """Apply a function of the rows of a matrix to the lines of x along `dim`.
 
-    `function(rows)` returns an output of the same shape, and what carries its gradient back to the rows.
+    `function(rows, output)` fills an output of the same shape, and returns what carries a gradient back, `backward(grad_output,
+    grad_rows)`, which fills the gradient of the rows.
     """
     rows, back = as_rows(x, dim)
     parts = row_parts(rows)
-    output, backward_rows = function(rows) if len(parts) == 1 else _by_parts(function, rows, parts)
-
-    def backward(grad_output):
-        grad_rows, _ = as_rows(cotangent(op, grad_output, x.shape, x.dtype), dim)
-        return (back(backward_rows(grad_rows)),)
-
-    return back(output), backward
-
-
-def _by_parts(
-    function: Callable[[Array], tuple[Array, Callable[[Array], Array]]], rows: Array, parts: list[slice]
-) -> tuple[Array, Callable[[Array], Array]]:
     output = np.empty(rows.shape, rows.dtype)
     backwards: list[Any] = [None] * len(parts)
 
     def forward_part(i: int) -> None:
-        output[parts[i]], backwards[i] = function(rows[parts[i]])
+        backwards[i] = function(rows[parts[i]], output[parts[i]])
 
     in_threads(forward_part, len(parts))
 
-    def backward_rows(grad_rows):
-        grad = np.empty(rows.shape, rows.dtype)
+    def backward(grad_output):
+        grad_output, _ = as_rows(cotangent(op, grad_output, x.shape, x.dtype), dim)
+        grad_rows = np.empty(rows.shape, rows.dtype)
+        in_threads(lambda i: backwards[i](grad_output[parts[i]], grad_rows[parts[i]]), len(parts))
+        return (back(grad_rows),)
 
-        def backward_part(i):
-            grad[parts[i]] = backwards[i](grad_rows[parts[i]])
-
-        in_threads(backward_part, len(parts))
-        return grad
-
-    return output, backward_rows
+    return back(output), backward

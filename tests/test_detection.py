@@ -119,7 +119,7 @@ class Breaker(ast.NodeTransformer):
 
 
 # What holds no formula, and has tests of its own.
-HELPERS = {"pointwise", "by_rows", "_by_parts", "in_threads", "row_parts"}
+HELPERS = {"pointwise", "by_rows", "in_threads", "row_parts"}
 
 
 def formulas_of(operation):

@@ -1,8 +1,8 @@
 """Activations that share one unit of probability among the entries of an axis.
 
-The entry with the largest input is set apart. With k its place, eⱼ = exp(xⱼ − xₖ) and s = Σⱼ≠ₖ eⱼ, its probability is
-pₖ = 1 / (1 + s), and what the others share is 1 − pₖ = s / (1 + s): all digits of it, where subtracting pₖ from 1 would leave
-none once k takes nearly everything.
+With k the place of the largest input, eⱼ = exp(xⱼ − xₖ) and s = Σⱼ≠ₖ eⱼ, the probability of k is pₖ = 1 / (1 + s), and what the
+others share is 1 − pₖ = s / (1 + s): all digits of it, where subtracting pₖ from 1 would leave none once k takes nearly
+everything. So k is set apart wherever that difference is wanted.
 """
 
 import numpy as np
@@ -20,16 +20,17 @@ from manual.module import Module
 from manual.threads import by_rows
 
 
-def below_largest(x: Array) -> tuple[tuple[Array, Array], Array]:
-    """Return the place of k in each row of a matrix, as its indices, and xⱼ − xₖ."""
-    largest = np.arange(len(x)), x.argmax(axis=1)
-    return largest, x - x[largest][:, None]
+def below_largest(x: Array, out: Array | None = None) -> tuple[Array, Array]:
+    """Return the place of k in each row of a matrix, as an index of the flattened one, and xⱼ − xₖ."""
+    places = np.arange(0, x.size, x.shape[1])
+    places += x.argmax(axis=1)  # several times as fast as the maximum
+    return places, np.subtract(x, x.reshape(-1).take(places)[:, None], out=out, order="C")
 
 
-def exp_others(below: Array, largest: tuple[Array, Array], out: Array | None = None) -> tuple[Array, Array]:
+def exp_others(below: Array, places: Array) -> tuple[Array, Array]:
     """Return eⱼ = exp(xⱼ − xₖ), with 0 in the place of eₖ = 1, and s = Σⱼ≠ₖ eⱼ of each row."""
-    e = np.exp(below, out=out)
-    e[largest] = 0.0
+    e = np.exp(below)
+    e.reshape(-1)[places] = 0.0
     return e, sum_columns(e)
 
 
@@ -46,21 +47,19 @@ def softmax(x: Array, /, *, dim: int = -1) -> tuple[Array, Backward]:
     if x.size == 0:
         return _nothing("softmax", x)
 
-    def of_rows(rows):
-        largest, below = below_largest(rows)
-        p, others = exp_others(below, largest, out=below)
-        p[largest] = 1.0
-        p /= (1.0 + others)[:, None]
+    def of_rows(rows, p):
+        below_largest(rows, out=p)
+        np.exp(p, out=p)
+        p /= sum_columns(p)[:, None]
 
-        def backward(grad_rows):
+        def backward(grad_p, grad):
             # Where one entry takes nearly everything, g − Σ p g is small beside g, and its rounding error as large as itself. The
             # mean of the difference, zero in exact arithmetic, is that error: it is taken off.
-            grad = grad_rows - np.vecdot(p, grad_rows)[:, None]
+            np.subtract(grad_p, np.vecdot(p, grad_p)[:, None], out=grad)
             grad -= np.vecdot(p, grad)[:, None]
             grad *= p
-            return grad
 
-        return p, backward
+        return backward
 
     return by_rows("softmax", of_rows, x, dim)
 
@@ -97,21 +96,22 @@ def log_softmax(x: Array, /, *, dim: int = -1) -> tuple[Array, Backward]:
     if x.size == 0:
         return _nothing("log_softmax", x)
 
-    def of_rows(rows):
-        largest, output = below_largest(rows)
-        e, others = exp_others(output, largest)
+    def of_rows(rows, output):
+        places, _ = below_largest(rows, out=output)
+        e, others = exp_others(output, places)
         output -= np.log1p(others)[:, None]
 
-        def backward(grad_rows):
-            grad = grad_rows.copy()
-            grad[largest] = 0.0
-            grad_largest, grad_others = grad_rows[largest], sum_columns(grad)
+        def backward(grad_output, grad):
+            np.copyto(grad, grad_output)
+            flat = grad.reshape(-1)
+            grad_largest = flat.take(places)
+            flat[places] = 0.0
+            grad_others = sum_columns(grad)
             p_largest = 1.0 / (1.0 + others)
             grad -= e * (p_largest * (grad_others + grad_largest))[:, None]
-            grad[largest] = p_largest * (others * grad_largest - grad_others)
-            return grad
+            flat[places] = p_largest * (others * grad_largest - grad_others)
 
-        return output, backward
+        return backward
 
     return by_rows("log_softmax", of_rows, x, dim)
 

@@ -261,7 +261,7 @@ def cross_entropy(
     output, reduce_backward = reduce(op, loss.reshape(target.shape), reduction, total)
 
     def backward(grad_output, needs=None):
-        grad_loss = np.ravel(reduce_backward(grad_output))
+        grad_loss = reduce_backward(grad_output).reshape(-1)
         if needs is not None and not needs[0]:
             return None, None, None
         if ignored is not None:  # where all are, the mean's gradient is NaN
@@ -305,27 +305,27 @@ def _losses_of_classes(x: Array, index: Array, weights: Array | None) -> tuple[A
     With eⱼ = exp(xⱼ − xᵧ) and s = Σⱼ≠ᵧ eⱼ,  −log pᵧ = log(1 + s),  pⱼ = eⱼ / (1 + s)  and  pᵧ − 1 = −s / (1 + s).
     """
     e, others = np.empty(x.shape, x.dtype), np.empty(len(x), x.dtype)
-    places = np.arange(0, x.size, x.shape[1])
-    places += index  # of the targets, in the flattened array
+    places = np.arange(0, x.size, x.shape[1])  # of the targets, in the flattened array
+    places += index
     x_target = x.ravel().take(places)
     e_flat, parts = e.ravel(), row_parts(x)
 
     def forward_part(i: int) -> None:
         part = parts[i]
-        np.subtract(x[part], x_target[part, None], out=e[part])
-        with np.errstate(over="ignore"):
-            np.exp(e[part], out=e[part])
+        e_part = e[part]
+        np.subtract(x[part], x_target[part, None], out=e_part)
+        np.exp(e_part, out=e_part)
         e_flat[places[part]] = 0.0
-        others[part] = sum_columns(e[part])
+        others[part] = sum_columns(e_part)
 
-    in_threads(forward_part, len(parts))
+    with np.errstate(over="ignore"):  # s is ∞ then, and will be seen to be too large
+        in_threads(forward_part, len(parts))
     loss, denominator = np.log1p(others), others + 1.0
-    limit = min(OTHERS_LIMIT, float(np.finfo(x.dtype).max))
-    if len(x) and not largest(others) <= limit:
-        # Targets so unlikely that a rounded xⱼ − xᵧ costs digits, or that s overflows. There the largest score takes xᵧ's place.
-        far = np.nonzero(~(others <= limit))[0]
+    if not largest(others) <= OTHERS_LIMIT:
+        # Targets so unlikely that the rounding of xⱼ − xᵧ costs digits. In these rows the largest score takes the place of xᵧ.
+        far = np.flatnonzero(~(others <= min(OTHERS_LIMIT, float(np.finfo(x.dtype).max))))
         k, below = below_largest(x[far])
-        e[far], x_largest = np.exp(below), x[far][k]
+        e[far], x_largest = np.exp(below), x[far].reshape(-1).take(k)
         e_target = e_flat[places[far]]
         e_flat[places[far]] = 0.0
         others[far] = sum_columns(e[far])
@@ -354,11 +354,13 @@ def _losses_of_distributions(x: Array, q: Array) -> tuple[Array, Callable[[Array
 
     def grad_rows(grad_loss):
         # For the largest k, p Σ q − q = (Σⱼ≠ₖ qⱼ − s qₖ) / (1 + s), in which nothing cancels as pₖ goes to 1.
-        grad = -q
-        grad[k] = 0.0
-        q_largest, q_others = q[k], -sum_columns(grad)
+        grad = np.negative(q, order="C")
+        flat = grad.reshape(-1)
+        q_largest = -flat.take(k)
+        flat[k] = 0.0
+        q_others = -sum_columns(grad)
         grad += e * ((q_others + q_largest) / (1.0 + others))[:, None]
-        grad[k] = (q_others - others * q_largest) / (1.0 + others)
+        flat[k] = (q_others - others * q_largest) / (1.0 + others)
         grad *= grad_loss[:, None]
         return grad
 
@@ -413,11 +415,13 @@ def _class_targets(
     axis = _class_axis(op, x, weight)
     require_indices(op, "target", target)
     require_shape(op, "target", target, x.shape[:axis] + x.shape[axis + 1 :])
-    index, classes, ignored = np.ravel(target), x.shape[axis], None
-    if index.size and smallest(index) <= ignore_index <= largest(index):
+    index, classes, ignored = target.reshape(-1), x.shape[axis], None
+    lowest, highest = smallest(index), largest(index)
+    if lowest <= ignore_index <= highest:
         ignored = index == ignore_index
         index = np.where(ignored, 0, index)
-    if index.size and not (smallest(index) >= 0 and largest(index) < classes):
+        lowest, highest = smallest(index), largest(index)
+    if lowest < 0 or highest >= classes:
         wrong = index[(index < 0) | (index >= classes)][0]
         raise ValueError(f"{op}: target must hold classes from 0 to {classes - 1}, got {wrong}")
     if weight is None and ignored is None:

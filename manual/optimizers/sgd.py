@@ -11,9 +11,7 @@ from manual.module import Parameter
 from manual.optimizers.optimizer import Optimizer
 
 AXPY = {np.dtype(np.float32): saxpy, np.dtype(np.float64): daxpy}
-# Up to 10,000 elements OpenBLAS starts no threads. SciPy's OpenBLAS is another one than NumPy's, and while the threads of one still
-# wait for more work, they keep those of the other from theirs.
-PIECE = 8192
+PIECE = 8192  # elements; up to 10,000 OpenBLAS starts no threads
 
 
 class SGD(Optimizer):
@@ -90,11 +88,18 @@ class SGD(Optimizer):
 
 
 def _add_multiple(w: Array, scale: float, direction: Array) -> None:
-    """Add scale · direction to w, in place: where the arrays allow it by BLAS's axpy, in one pass."""
+    """Add scale · direction to w, in place: where the arrays allow it by BLAS's axpy, in one pass.
+
+    SciPy's BLAS is another one than NumPy's, and while the threads of one still wait for more work, they keep those of the other
+    from theirs: so it gets its work in pieces that are not worth them.
+    """
     axpy = AXPY.get(w.dtype)
-    if axpy is None or not (w.flags.carray and w.shape == direction.shape and w.dtype == direction.dtype):
+    if axpy is None or not (w.size and w.flags.carray and w.shape == direction.shape and w.dtype == direction.dtype):
         w += direction * scale
         return
     w, direction, size = w.ravel(), direction.ravel(), w.size
+    if size <= PIECE:
+        axpy(direction, w, a=scale)
+        return
     for start in range(0, size, PIECE):
         axpy(direction, w, min(PIECE, size - start), scale, start, 1, start, 1)
