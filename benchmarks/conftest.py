@@ -22,6 +22,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("manual beside torch")
     group.addoption("--threads", type=int, default=os.cpu_count(), help="threads of each side (default: one for each core)")
     group.addoption("--allocator", choices=ALLOCATORS, default="retain", help="retain: malloc keeps what is freed, on both sides")
+    group.addoption("--openblas", metavar="PROCESSOR", help="whose kernels NumPy's OpenBLAS takes (default: those it finds itself)")
     group.addoption("--plot", type=Path, help="where the picture goes (default: results/speed.png)")
     group.addoption("--check-speed", action="store_true", help="fail where a ratio lies above its limit")
 
@@ -38,11 +39,16 @@ def pytest_configure(config: pytest.Config) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
 
 
+def setting_of(config: pytest.Config) -> Setting:
+    """What the options say of both sides."""
+    return Setting(config.option.threads, config.option.allocator, config.option.openblas)
+
+
 @pytest.fixture
 def compete(request: pytest.FixtureRequest, benchmark: Any) -> Callable[..., None]:
     """Time a workload on both sides and record it; with --check-speed, hold it to its limits."""
     config = request.config
-    setting = Setting(config.option.threads, config.option.allocator)
+    setting = setting_of(config)
 
     def run(
         name: str,
@@ -78,7 +84,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     records = config.stash[RECORDS]
     if not records:
         return
-    setting = Setting(config.option.threads, config.option.allocator)
+    setting = setting_of(config)
     width = shutil.get_terminal_size((120, 24)).columns
     console = Console(width=width, force_terminal=terminalreporter.hasmarkup)
     with console.capture() as capture:

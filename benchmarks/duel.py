@@ -47,12 +47,14 @@ class Setting:
 
     threads: int
     allocator: str
+    openblas: str | None = None  # the processor whose kernels OpenBLAS is to use, where it does not find the best itself
 
     def environment(self) -> dict[str, str]:
         """The environment variables that say so to NumPy's BLAS, to torch and to glibc."""
         names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
-        return inherited | dict.fromkeys(names, str(self.threads)) | ALLOCATORS[self.allocator]
+        kernels = {} if self.openblas is None else {"OPENBLAS_CORETYPE": self.openblas}
+        return inherited | dict.fromkeys(names, str(self.threads)) | ALLOCATORS[self.allocator] | kernels
 
 
 class Quartiles(NamedTuple):

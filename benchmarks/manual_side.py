@@ -11,7 +11,9 @@ import manual
 from benchmarks.workloads import ForwardBackward, TrainingStep
 from manual.contract import Array
 
-VERSION = f"NumPy {np.__version__}"
+# NumPy's BLAS, and the processor for which its kernels were written
+BLAS = ", ".join(f"{pool['internal_api']} for {pool['architecture']}" for pool in threadpool_info() if "architecture" in pool)
+VERSION = f"NumPy {np.__version__} ({BLAS})" if BLAS else f"NumPy {np.__version__}"
 
 Call = Callable[[], Any]
 Results = dict[str, Array]

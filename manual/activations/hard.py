@@ -111,12 +111,12 @@ def hardswish(x: Array, /) -> tuple[Array, Backward]:
     Source:    Howard et al. 2019, Searching for MobileNetV3
     """
     require_floats("hardswish", "x", x)
-    three, six, half, minus_half = numbers(x.dtype, 3.0, 6.0, 0.5, -0.5)
+    three, sixth, half, minus_half = numbers(x.dtype, 3.0, 1.0 / 6.0, 0.5, -0.5)
 
     def curve(x, y):
         q = clip(x, -3.0, 3.0)
         np.add(q, three, out=y)  # exact near −3, where y has a zero
-        y /= six
+        y *= sixth
         y *= x if smallest(x) > -math.inf else clip(x, -3.0, math.inf)  # −∞ gives 0
         q /= three
         slope = np.trunc(q, out=...)

@@ -1,5 +1,6 @@
 """Losses between a prediction and a class: two classes, or many."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,9 @@ from manual.contract import (
     Backward,
     as_rows,
     broadcast_shape,
+    clip,
     largest,
+    numbers,
     require_floats,
     require_indices,
     require_shape,
@@ -99,17 +102,21 @@ def binary_cross_entropy_with_logits(
     for name, factor in (("weight", weight), ("pos_weight", pos_weight)):
         if factor is not None:
             _require_broadcast(op, name, factor, x)
+    zero, one = numbers(x.dtype, 0.0, 1.0)
     positive = target if pos_weight is None else target * pos_weight
-    negative = 1 - target
-    e = np.exp(-np.abs(x))
-    # ς(x) = max(x, 0) + log(1 + e), and ς(−x) = max(−x, 0) + log(1 + e)
-    log_rest, softplus, softplus_minus = np.log1p(e), np.maximum(x, 0), np.maximum(-x, 0)
-    softplus = softplus + log_rest
-    softplus_minus = softplus_minus + log_rest
-    loss = positive * softplus_minus + negative * softplus
+    negative = np.subtract(one, target, out=...)
+    e = np.abs(x, out=...)
+    np.negative(e, out=e)
+    np.exp(e, out=e)
+    # ς(x) = max(x, 0) + log(1 + e), and ς(−x) = log(1 + e) − min(x, 0)
+    softplus, softplus_minus = clip(x, 0.0, math.inf), np.log1p(e, out=...)
+    softplus += softplus_minus
+    softplus_minus -= clip(x, -math.inf, 0.0)
+    loss = np.multiply(positive, softplus_minus, out=...)
+    loss += negative * softplus
     if weight is not None:
-        loss = loss * weight
-    output, reduce_backward = reduce(op, np.asarray(loss), reduction)
+        loss *= weight
+    output, reduce_backward = reduce(op, loss, reduction)
 
     def backward(grad_output, needs=None):
         need_x, need_target, *_ = needs or (True, True, False, False)
@@ -119,11 +126,16 @@ def binary_cross_entropy_with_logits(
         grad_x = grad_target = None
         if need_x:
             # σ(x) and σ(−x): 1 / (1 + e) for the side x lies on, e / (1 + e) for the other
-            sigmoid, sigmoid_minus = np.maximum(e, x >= 0), np.maximum(e, x <= 0)
-            grad_x = (negative * sigmoid - positive * sigmoid_minus) / (1 + e) * grad_loss
+            grad_x = np.maximum(e, (x >= zero).astype(x.dtype), out=...)
+            grad_x *= negative
+            minus = np.maximum(e, (x <= zero).astype(x.dtype), out=...)
+            minus *= positive
+            grad_x -= minus
+            grad_x /= np.add(e, one, out=minus)
+            grad_x *= grad_loss
         if need_target:
-            weighed = softplus_minus if pos_weight is None else pos_weight * softplus_minus
-            grad_target = (weighed - softplus) * grad_loss
+            grad_target = softplus_minus if pos_weight is None else pos_weight * softplus_minus
+            grad_target = (grad_target - softplus) * grad_loss
         return grad_x, grad_target, None, None
 
     return output, backward
