@@ -5,6 +5,7 @@ another, a large array is cut into parts whose temporaries stay in a cache, and 
 interpreter's lock while it computes.
 """
 
+import math
 import os
 from collections import deque
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from manual.contract import Array, Backward, as_rows, cotangent, times_slope
 
 LARGE = 1 << 20  # elements of an array that is worth the threads; below, handing the lock to and fro costs what they gain
 PART = 1 << 18  # elements of a part: in smaller ones, threads wait for the lock more often than they compute
+ALIGNED = 1024  # elements: parts of one axis begin at a multiple of it, as vector instructions like it
 BUFFER = 512  # elements: where rows are shorter than its buffer, NumPy copies a column into it before it combines them
 
 _threads = 0  # 0 until somebody sets it
@@ -83,11 +85,18 @@ def in_threads(task: Callable[[int], None], count: int) -> None:
 
 
 def row_parts(array: Array) -> list[slice]:
-    """The rows of a large array, or the elements where it has one axis, in parts; those of a smaller one as one part."""
+    """The rows of a large array, or the elements where it has one axis, in parts; those of a smaller one as one part.
+
+    The parts are equal, or nearly so, and as many for each thread, so that all threads end at the same time.
+    """
     rows = len(array)
     if array.size <= LARGE:
         return [slice(0, rows)] if rows else []
-    step = max(1, PART * rows // array.size)
+    threads = get_num_threads()
+    count = math.ceil(array.size / PART / threads) * threads
+    step = math.ceil(rows / count)
+    if array.ndim == 1:
+        step = math.ceil(step / ALIGNED) * ALIGNED
     return [slice(start, start + step) for start in range(0, rows, step)]
 
 

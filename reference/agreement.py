@@ -195,7 +195,7 @@ class Record:
         def element(ratios: Any) -> Element:
             at = np.unravel_index(ratios.argmax(), ratios.shape)
             place = str([int(index) for index in at]) if x is None else f"x = {x[at]}"
-            true = truth[at] if not abs(truth[at]) < np.finfo(self.dtype).smallest_subnormal / 2 else 0
+            true = truth[at] if not 2 * abs(truth[at]) < np.finfo(self.dtype).smallest_subnormal else 0
             digits = exact.mp.nstr(exact.mp.mpf(true), 10)
             return Element(place, float(theirs[at]), digits, float(np.asarray(ours)[at]), float(mine[at]))
 

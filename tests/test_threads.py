@@ -172,10 +172,17 @@ def test_callers_do_not_wait_for_each_other():
 def test_rows_in_parts():
     assert row_parts(np.zeros((7, 3))) == [slice(0, 7)]
     assert row_parts(np.zeros((0, 3))) == []
-    parts = row_parts(np.broadcast_to(np.float32(0), (4096, 1024)))
-    assert np.concatenate([np.arange(4096)[part] for part in parts]).tolist() == list(range(4096))
-    assert len(parts) == 4096 * 1024 // PART
     assert row_parts(np.broadcast_to(np.float32(0), (2, LARGE))) == [slice(0, 1), slice(1, 2)]
+
+
+@pytest.mark.parametrize("shape", [(4096, 1024), (4096 * 1024,)])
+def test_every_thread_has_as_many_parts_of_the_same_size(threads, shape):
+    parts = row_parts(np.broadcast_to(np.float32(0), shape))
+    rows = [np.arange(shape[0])[part] for part in parts]
+    np.testing.assert_array_equal(np.concatenate(rows), np.arange(shape[0]))
+    assert len(parts) % threads == 0
+    assert {len(part) for part in rows[:-1]} == {len(rows[0])}
+    assert 0.8 * len(rows[0]) <= len(rows[-1]) <= len(rows[0]) <= PART // (4096 * 1024 // shape[0])
 
 
 @pytest.mark.parametrize("threads", [0, -1, 1.5, "2"])
