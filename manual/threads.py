@@ -19,7 +19,8 @@ import numpy as np
 from manual.contract import Array, Backward, as_rows, cotangent, times_slope
 
 LARGE = 1 << 20  # elements of an array that is worth the threads; below, handing the lock to and fro costs what they gain
-PART = 1 << 18  # elements of a part: in smaller ones, threads wait for the lock more often than they compute
+# Elements of a part: in smaller ones, threads wait for the lock more often than they compute. Functions of rows hold it longer.
+PART, PART_OF_ROWS = 1 << 17, 1 << 19
 ALIGNED = 1024  # elements: parts of one axis begin at a multiple of it, as vector instructions like it
 BUFFER = 512  # elements: where rows are shorter than its buffer, NumPy copies a column into it before it combines them
 
@@ -93,7 +94,7 @@ def row_parts(array: Array) -> list[slice]:
     if array.size <= LARGE:
         return [slice(0, rows)] if rows else []
     threads = get_num_threads()
-    count = math.ceil(array.size / PART / threads) * threads
+    count = math.ceil(array.size / (PART if array.ndim == 1 else PART_OF_ROWS) / threads) * threads
     step = math.ceil(rows / count)
     if array.ndim == 1:
         step = math.ceil(step / ALIGNED) * ALIGNED

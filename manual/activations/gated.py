@@ -175,36 +175,36 @@ def _normal_cdf(x: Array, density: Array) -> Array:
 
 
 def _curve_tanh(x: Array, y: Array) -> Array:
-    # As silu, with σ(v) for σ(x): v = 2u = x (a + b x²), v′ = a + 3 b x²
-    a, b, one, three = numbers(x.dtype, 2 * GELU_LINEAR, 2 * GELU_CUBIC, 1.0, 3.0)
-    limit = 4.0 if x.dtype == np.float16 else 10.0  # from there on σ(v) is 1, and exp(v) does not overflow yet
+    limit = 4.0 if x.dtype == np.float16 else 10.0  # from there on σ(2u) is 1, and exp(2u) does not overflow yet
     (c, far), linear = _cut(x, FAR_TANH, limit), above(x, limit)
-    cubic = np.square(c, out=...)
+    slope = _times_sigmoid(c, y)
+    if linear is not None:
+        y[linear] = x[linear]
+    if far is not None:
+        x_far = longer(clip(x[far], -50.0, FAR_TANH))
+        y_far = np.empty_like(x_far)
+        slope[far] = _times_sigmoid(x_far, y_far)
+        y[far] = y_far
+    return slope
+
+
+def _times_sigmoid(x: Array, y: Array) -> Array:
+    """As silu, with σ(v) for σ(x): v = 2u = x (a + b x²),  v′ = a + 3 b x²,  z = exp(v),  slope = (z + y v′) / (1 + z)."""
+    a, b, one, three = numbers(x.dtype, 2 * GELU_LINEAR, 2 * GELU_CUBIC, 1.0, 3.0)
+    cubic = np.square(x, out=...)
     cubic *= b
     slope = np.add(cubic, a, out=...)
-    slope *= c
+    slope *= x
     np.exp(slope, out=slope)
     denominator = np.add(slope, one, out=...)
     np.divide(slope, denominator, out=y)
-    y *= c
+    y *= x
     cubic *= three
     cubic += a
     cubic *= y
     slope += cubic
     slope /= denominator
-    if linear is not None:
-        y[linear] = x[linear]
-    if far is not None:
-        y[far], slope[far] = _far_below_tanh(longer(clip(x[far], -50.0, FAR_TANH)))
     return slope
-
-
-def _far_below_tanh(x: Array) -> tuple[Array, Array]:
-    """Value and slope far below zero, from the next longer format."""
-    a, b = numbers(x.dtype, 2 * GELU_LINEAR, 2 * GELU_CUBIC)
-    e = np.exp(x * (a + b * x * x))
-    gate = e / (1.0 + e)
-    return x * gate, gate * (1.0 + x * (a + 3.0 * b * x * x) / (1.0 + e))
 
 
 class GELU(Module):

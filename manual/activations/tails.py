@@ -43,12 +43,8 @@ def beyond(x: Array, limit: float) -> Any:
 
 
 def places(mask: Any) -> Any:
-    """Where a mask is true, as an index; fast where that is nearly nowhere."""
-    if mask.ndim != 1 or mask.size % 8 or not mask.flags.c_contiguous:
-        return np.nonzero(mask) if mask.ndim else np.asarray(mask)
-    eights = np.flatnonzero(mask.view(np.uint64) != 0)  # eight at a time, as most are false
-    candidates = np.add.outer(8 * eights, np.arange(8)).reshape(-1)
-    return candidates[mask[candidates]]
+    """Where a mask is true, as an index."""
+    return np.nonzero(mask) if mask.ndim else np.asarray(mask)
 
 
 def exp_of(exponent: Callable[[Array], Array], x: Array) -> Array:
