@@ -166,6 +166,11 @@ def _index_cases(scores, torch_loses=""):
 _smoothing = {"label_smoothing": 0.2}
 _cross_entropy_cases = (
     *_index_cases(normal, "p rounds to 1 where the target takes nearly everything, and the digits of 1 − p and log p are gone"),
+    Case(
+        "unlikely targets",
+        ([[0.3, -14.1, 1.7], [2.3, -17.3, -1.1], [0.9, -28.7, -3.7], [-0.7, -61.3, 3.1]], [1, 1, 1, 1]),
+        {"reduction": "none"},
+    ),
     Case("ties", ([[1.0, 1.0, 0.0], [2.0, 2.0, 2.0]], [1, 2])),
     *(
         Case(f"smoothing, {reduction}", (normal(4, 5), classes(5, 4)), {"reduction": reduction, **_smoothing})
