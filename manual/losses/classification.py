@@ -25,8 +25,6 @@ from manual.losses.reduction import reduce
 from manual.module import Module
 from manual.threads import in_threads, row_parts
 
-OTHERS_LIMIT = 1e7  # of s in cross_entropy: the exponents stay below 16, and their rounding below 16 units of s
-
 
 def binary_cross_entropy(
     x: Array, target: Array, weight: Array | None = None, /, *, reduction: str = "mean"
@@ -314,45 +312,41 @@ def _cross_entropy_of_probabilities(
 def _losses_of_classes(x: Array, index: Array, weights: Array | None) -> tuple[Array, Callable[[Array], Array]]:
     """ℓ = −w log pᵧ of each row, and the function that carries grad_ℓ to w (pⱼ − 1[j = y]) grad_ℓ.
 
-    With eⱼ = exp(xⱼ − xᵧ) and s = Σⱼ≠ᵧ eⱼ,  −log pᵧ = log(1 + s),  pⱼ = eⱼ / (1 + s)  and  pᵧ − 1 = −s / (1 + s).
+    With k the place of the largest score, eⱼ = exp(xⱼ − xₖ) and s = Σⱼ≠ₖ eⱼ,  −log pᵧ = log(1 + s) + xₖ − xᵧ,  pⱼ = eⱼ / (1 + s).
     """
     e, others = np.empty(x.shape, x.dtype), np.empty(len(x), x.dtype)
-    places = np.arange(0, x.size, x.shape[1])  # of the targets, in the flattened array
-    places += index
-    x_target = x.ravel().take(places)
-    e_flat, parts = e.ravel(), row_parts(x)
+    first = np.arange(0, x.size, x.shape[1])  # of each row, in the flattened array
+    k, y = np.empty_like(first), first + index
+    x_flat, e_flat, parts = x.ravel(), e.ravel(), row_parts(x)
 
     def forward_part(i: int) -> None:
         part = parts[i]
         e_part = e[part]
-        np.subtract(x[part], x_target[part, None], out=e_part)
+        places, _ = below_largest(x[part], out=e_part)
         np.exp(e_part, out=e_part)
-        e_flat[places[part]] = 0.0
+        e_part.reshape(-1)[places] = 0.0
         others[part] = sum_columns(e_part)
+        np.add(places, first[part.start], out=k[part])
 
-    with np.errstate(over="ignore"):  # s is ∞ then, and will be seen to be too large
-        in_threads(forward_part, len(parts))
-    loss, denominator = np.log1p(others), others + 1.0
-    if not largest(others) <= OTHERS_LIMIT:
-        # Targets so unlikely that the rounding of xⱼ − xᵧ costs digits. In these rows the largest score takes the place of xᵧ.
-        far = np.flatnonzero(~(others <= min(OTHERS_LIMIT, float(np.finfo(x.dtype).max))))
-        k, below = below_largest(x[far])
-        e[far], x_largest = np.exp(below), x[far].reshape(-1).take(k)
-        e_target = e_flat[places[far]]
-        e_flat[places[far]] = 0.0
-        others[far] = sum_columns(e[far])
-        denominator[far] = others[far] + e_target
-        loss[far] = np.log(denominator[far]) + (x_largest - x_target[far])
+    in_threads(forward_part, len(parts))
+    loss = np.log1p(others)
+    loss += x_flat.take(k) - x_flat.take(y)
     if weights is not None:
         loss *= weights
 
     def grad_rows(grad_loss):
-        scale = grad_loss / denominator
+        scale = grad_loss / (others + 1.0)
         if weights is not None:
             scale *= weights
         grad = np.empty(x.shape, x.dtype)
         in_threads(lambda i: np.multiply(e[parts[i]], scale[parts[i], None], out=grad[parts[i]]), len(parts))
-        grad.ravel()[places] = -others * scale
+        grad_flat = grad.reshape(-1)
+        grad_flat[k] = scale
+        # pᵧ − 1 is −s / (1 + s) where y = k, all digits of it, else (eᵧ − 1 − s) / (1 + s).
+        at_target = e_flat.take(y) - 1.0
+        at_target *= k != y
+        at_target -= others
+        grad_flat[y] = at_target * scale
         return grad
 
     return loss, grad_rows
