@@ -176,7 +176,8 @@ def _normal_cdf(x: Array, density: Array) -> Array:
 
 def _curve_tanh(x: Array, y: Array) -> Array:
     limit = 4.0 if x.dtype == np.float16 else 10.0  # from there on σ(2u) is 1, and exp(2u) does not overflow yet
-    (c, far), linear = _cut(x, FAR_TANH, limit), above(x, limit)
+    c, far = _cut(x, FAR_TANH, limit)
+    linear = None if c is x else above(x, limit)
     slope = _times_sigmoid(c, y)
     if linear is not None:
         y[linear] = x[linear]

@@ -27,9 +27,9 @@ def below_largest(x: Array, out: Array | None = None) -> tuple[Array, Array]:
     return places, np.subtract(x, x.reshape(-1).take(places)[:, None], out=out, order="C")
 
 
-def exp_others(below: Array, places: Array) -> tuple[Array, Array]:
+def exp_others(below: Array, places: Array, out: Array | None = None) -> tuple[Array, Array]:
     """Return eⱼ = exp(xⱼ − xₖ), with 0 in the place of eₖ = 1, and s = Σⱼ≠ₖ eⱼ of each row."""
-    e = np.exp(below)
+    e = np.exp(below, out=out)
     e.reshape(-1)[places] = 0.0
     return e, sum_columns(e)
 

@@ -191,7 +191,7 @@ def nll_loss(
     output, reduce_backward = reduce(op, loss.reshape(target.shape), reduction, total)
 
     def backward(grad_output, needs=None):
-        grad_loss = np.ravel(reduce_backward(grad_output))
+        grad_loss = reduce_backward(grad_output).reshape(-1)
         if needs is not None and not needs[0]:
             return None, None, None
         grad_x = np.zeros_like(rows)
@@ -321,11 +321,8 @@ def _losses_of_classes(x: Array, index: Array, weights: Array | None) -> tuple[A
 
     def forward_part(i: int) -> None:
         part = parts[i]
-        e_part = e[part]
-        places, _ = below_largest(x[part], out=e_part)
-        np.exp(e_part, out=e_part)
-        e_part.reshape(-1)[places] = 0.0
-        others[part] = sum_columns(e_part)
+        places, below = below_largest(x[part], out=e[part])
+        _, others[part] = exp_others(below, places, out=below)
         np.add(places, first[part.start], out=k[part])
 
     in_threads(forward_part, len(parts))

@@ -1,4 +1,4 @@
-"""GLU: a known value, and errors. GELU: the quotient that stands for the normal distribution in single precision."""
+"""GLU: a known value, and errors. GELU: the continued fraction that stands for the normal distribution in single precision."""
 
 import mpmath
 import numpy as np
