@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from unittest import mock
 
 import numpy as np
 
@@ -42,6 +43,14 @@ def disordered(value: Any) -> Any:
     if sum(size > 1 for size in value.shape) > 1:
         return np.ascontiguousarray(value.T).reshape(value.shape)
     return np.roll(value, 1)
+
+
+def unwritten(shape: Any, dtype: Any = float) -> Any:
+    """Memory as `np.empty` gives it, with NaN in it, and not by chance what belongs there."""
+    array = np.zeros(shape, dtype)
+    if array.dtype.kind == "f":
+        array.fill(np.nan)
+    return array
 
 
 def _call(function, node):
@@ -157,11 +166,13 @@ def _one_less(part):
 
 PRODUCTS = {"dot", "matmul", "vecdot", "einsum", "tensordot"}
 AXES = {"axis", "dim"}
+BLANK = {"empty", "empty_like", "zeros", "zeros_like"}  # zero already, or yet to be written
 PLACES = {"out", "dtype", "casting"}  # where a result is written, and in which format, as the mechanisms and the contract have it
 
 
 def result_zeroed(node):
-    yield _call(zeroed, node)
+    if _name(node) not in BLANK:
+        yield _call(zeroed, node)
 
 
 def function_dropped(node):
@@ -170,7 +181,7 @@ def function_dropped(node):
         return
     if isinstance(node.func, ast.Attribute) and _is_library(node.func.value):
         yield from [argument for argument in node.args if not isinstance(argument, ast.Constant | ast.Starred)]
-    elif isinstance(node.func, ast.Attribute) and _name(node) != "type":
+    elif isinstance(node.func, ast.Attribute) and _name(node) != "type" and ast.unparse(node.func.value) != "self":
         yield node.func.value
     elif _name(node) == "abs":
         yield node.args[0]
@@ -293,7 +304,8 @@ class Fault:
         scope.update(zeroed=zeroed, disordered=disordered)
         function.__code__ = self.code
         try:
-            yield
+            with mock.patch.multiple(np, empty=unwritten, empty_like=lambda array: unwritten(array.shape, array.dtype)):
+                yield
         finally:
             function.__code__ = sound
             del scope["zeroed"], scope["disordered"]
@@ -343,6 +355,8 @@ def _of_expression(node, rules):
         yield from ((node, replacement) for replacement in rule(node))
     if isinstance(node, ast.UnaryOp) and _is_integer(node.operand):  # −1 is one number
         return
+    if isinstance(node, ast.Call) and _name(node) == "reshape":  # in which −1 is no index
+        node = ast.Call(node.func, [argument for argument in node.args if ast.unparse(argument) != "-1"], node.keywords)
     for field, value in ast.iter_fields(node):
         inner = RULES_OF_CONDITIONS if isinstance(node, ast.IfExp) and field == "test" else rules
         for child in value if isinstance(value, list) else [value]:
