@@ -72,11 +72,8 @@ def require_broadcast(op: str, name: str, array: Array | None, x: Array) -> None
 
 def broadcast_shape(op: str, **arrays: Array) -> tuple[int, ...]:
     """The shape to which all arrays broadcast; shapes that do not are refused."""
-    shapes = [array.shape for array in arrays.values()]
-    if shapes.count(shapes[0]) == len(shapes):  # NumPy would take a microsecond to say the same
-        return shapes[0]
     try:
-        return np.broadcast_shapes(*shapes)
+        return np.broadcast_shapes(*(array.shape for array in arrays.values()))
     except ValueError:
         got = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
         raise ValueError(f"{op}: expected shapes that broadcast together, got {got}") from None
