@@ -98,9 +98,9 @@ def cotangent(op: str, grad_output: Any, shape: tuple[int, ...], dtype: np.dtype
     """The gradient of an output of this shape and dtype; a plain number will do where the output is a scalar."""
     if type(grad_output) is np.ndarray and grad_output.shape == shape and grad_output.dtype is dtype:
         return grad_output
+    if type(grad_output) in (float, int) and shape == ():
+        return dtype.type(grad_output)
     if not isinstance(grad_output, (np.ndarray, np.generic)):
-        if isinstance(grad_output, (int, float)) and shape == ():
-            return dtype.type(grad_output)
         raise TypeError(f"{op}: grad_output must be a NumPy array of shape {shape}, got {type(grad_output).__name__}")
     if grad_output.shape != shape:
         raise ValueError(f"{op}: grad_output must have the shape of the output, {shape}, got {grad_output.shape}")
