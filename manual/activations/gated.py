@@ -149,10 +149,13 @@ def _normal_cdf(x: Array, density: Array) -> Array:
     b3, *others = MILLS
     tail = t + b3
     for a, b in zip(others[::2], others[1::2]):
-        tail = a / tail
+        np.divide(a, tail, out=tail)
         tail += t
         tail += b
-    return abs((x >= 0.0) - density / tail)  # Φ(−t) = φ(t) / tail, taken from 1 on the right
+    np.divide(density, tail, out=tail)  # Φ(−t)
+    cdf = (x >= 0.0).astype(x.dtype)
+    cdf -= tail  # 1 − Φ(−t) on the right, −Φ(−t) on the left
+    return np.abs(cdf, out=cdf)
 
 
 def _gelu_tanh(x):
