@@ -157,17 +157,31 @@ exactly = each(lambda x: mp.mpf(float(x)))
 detach = each(_value)  # the number alone, through which no derivative goes
 
 
-@lru_cache(maxsize=1 << 14)  # a value is wanted again for its derivative, and by another function of the same numbers
+_cached = lru_cache(maxsize=1 << 14)  # a value is wanted again for its derivative, and by another function of the same numbers
+
+
+@_cached
 def _exp(x: Any) -> Any:
-    # The exponent of exp(−1e300) has hundreds of digits, for which mpmath takes milliseconds; no float tells it from 0
-    return mp.exp(x) if not x < -(2**20) else mp.zero
+    if x < -(2**20):
+        return mp.zero  # no float tells it from 0
+    if not 2**20 < x < mp.inf:
+        return mp.exp(x)
+    # mpmath would take the power of e, one digit of x after the other: exp(x) = 2ⁿ exp(x − n log 2) has no powers
+    with mp.workprec(PRECISION + mp.mag(x)):
+        n = int(x / mp.ln2)
+        return mp.ldexp(mp.exp(x - n * mp.ln2), n)
+
+
+@_cached
+def _erfc(x: Any) -> Any:
+    return mp.erfc(x) if not x > 2**10 else mp.zero
 
 
 exp = lift(_exp, _exp)
 log = lift(mp.log, lambda x: 1 / x)
 sqrt = lift(mp.sqrt, lambda x: 1 / (2 * mp.sqrt(x)))
 tanh = lift(mp.tanh, lambda x: 1 - mp.tanh(x) ** 2)
-erfc = lift(lambda x: mp.erfc(x) if not x > 2**10 else mp.zero, lambda x: -2 / mp.sqrt(PI) * _exp(-x * x))
+erfc = lift(_erfc, lambda x: -2 / mp.sqrt(PI) * _exp(-x * x))
 
 
 class Exact(NamedTuple):
