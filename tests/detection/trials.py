@@ -90,9 +90,9 @@ def breaches(operation, case):
     try:
         _, backward = operation.manual(*case.build(operation.name, np.float64), **case.constants)
         everything = [structure.leaves(grad) for grad in backward(grad_output)]
-        for position, expected in enumerate(everything):
-            needs = tuple(i == position for i in range(len(everything)))
-            for need, grad in zip(needs, backward(grad_output, needs), strict=True):
+        for only in (None, *range(len(everything))):
+            needs = tuple(i == only for i in range(len(everything)))
+            for need, grad, expected in zip(needs, backward(grad_output, needs), everything, strict=True):
                 if not need and grad is not None:
                     return f"a gradient that is not among the needs {needs}"
                 if need and not all(map(alike, structure.leaves(grad), expected)):
