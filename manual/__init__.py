@@ -43,17 +43,8 @@ from manual.activations.smooth import (
 from manual.containers import ModuleDict, ModuleList, Sequential
 from manual.layers.linear import Bilinear, Identity, Linear, bilinear, linear
 from manual.losses.adaptive import AdaptiveLogSoftmaxWithLoss
-from manual.losses.classification import (
-    BCELoss,
-    BCEWithLogitsLoss,
-    CrossEntropyLoss,
-    NLLLoss,
-    NLLLoss2d,
-    binary_cross_entropy,
-    binary_cross_entropy_with_logits,
-    cross_entropy,
-    nll_loss,
-)
+from manual.losses.binary import BCELoss, BCEWithLogitsLoss, binary_cross_entropy, binary_cross_entropy_with_logits
+from manual.losses.classification import CrossEntropyLoss, NLLLoss, NLLLoss2d, cross_entropy, nll_loss
 from manual.losses.ctc import CTCLoss, ctc_loss
 from manual.losses.likelihood import GaussianNLLLoss, KLDivLoss, PoissonNLLLoss, gaussian_nll_loss, kl_div, poisson_nll_loss
 from manual.losses.linear_cross_entropy import LinearCrossEntropyLoss, LinearCrossEntropyOptions, linear_cross_entropy

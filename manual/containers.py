@@ -3,8 +3,10 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self, overload
 
-from manual.contract import Backward
-from manual.module import Module, wrong_needs
+from manual.contract import Backward, needed
+from manual.module import Module
+
+__all__ = ["ModuleDict", "ModuleList", "Sequential"]
 
 
 class ModuleList(Module):
@@ -91,9 +93,7 @@ class Sequential(Module):
             backwards.append(module_backward)
 
         def backward(grad_output, needs=None):
-            if needs is not None and len(needs) != 1:
-                raise wrong_needs("Sequential", needs, 1)
-            wanted = needs is None or needs[0]
+            (wanted,) = needed("Sequential", needs, 1)
             stop = 0
             while not wanted and stop < len(modules) and not modules[stop].learns():
                 stop += 1  # below the first module that learns, nobody needs a gradient

@@ -2,13 +2,17 @@
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Self
+from inspect import signature
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from manual.contract import Array, Backward
+from manual.contract import Array, Backward, needed
+
+__all__ = ["Module", "Parameter"]
 
 _accumulating = threading.Lock()
+INPUT = object()  # marks, among the arguments of an operation, what its module does not own
 
 
 class Parameter:
@@ -25,9 +29,10 @@ class Parameter:
         return f"Parameter({self.data!r})"
 
 
-def wrong_needs(name: str, needs: tuple[bool, ...], inputs: int) -> ValueError:
-    """What is raised where `needs` has another length than there are inputs."""
-    return ValueError(f"{name}: needs must have one entry for each of {inputs} inputs, got {needs}")
+class Buffer(NamedTuple):
+    """In a call, an array that the module owns without learning it (`None` where it has none)."""
+
+    data: Array | None
 
 
 class Module:
@@ -51,40 +56,30 @@ class Module:
         cls.__call__ = cls.forward  # type: ignore[method-assign]
 
     @staticmethod
-    def call(op: Any, inputs: tuple[Any, ...], owned: tuple[Any, ...] = (), **constants: Any) -> tuple[Any, Backward]:
-        """Run `op` on the inputs and on what the module owns: parameters, buffers, or `None` where it has none."""
-        count = len(inputs)
-        if not owned:
-            output, op_backward = op(*inputs, **constants)
+    def call(op: Callable[..., tuple[Any, Backward]], *arguments: Any, **constants: Any) -> tuple[Any, Backward]:
+        """Run an operation on arguments in its own order, some of which the module owns.
 
-            def backward(grad_output, needs=None):
-                if needs is None:
-                    return op_backward(grad_output)
-                if len(needs) != count:
-                    raise wrong_needs(op.__name__, needs, count)
-                if count > 1:
-                    return op_backward(grad_output, needs)
-                return op_backward(grad_output) if needs[0] else (None,)  # an operation of one array takes no `needs`
+        It owns each `Parameter`, whose `grad` the backward adds to, and each `Buffer`; `None` stands for one that it lacks. All
+        others are inputs: the backward takes a need and returns a gradient for each of them.
+        """
+        output, op_backward = op(*[a.data if isinstance(a, (Parameter, Buffer)) else a for a in arguments], **constants)
+        # Of each argument the parameter that it is, `INPUT`, or None for what has no gradient
+        owners = [a if isinstance(a, Parameter) else None if a is None or isinstance(a, Buffer) else INPUT for a in arguments]
 
-            return output, backward
+        def backward(grad_output, needs=None):
+            of_inputs = iter(needed(op.__name__, needs, owners.count(INPUT)))
+            wanted = [next(of_inputs) if owner is INPUT else owner is not None and owner.requires_grad for owner in owners]
+            grad_inputs = []
+            grads = op_backward(grad_output, tuple(wanted))
+            with _accumulating:
+                for owner, grad in zip(owners, grads):
+                    if owner is INPUT:
+                        grad_inputs.append(grad)
+                    elif grad is not None:  # never added in place: others may hold the first gradient too
+                        owner.grad = grad if owner.grad is None else owner.grad + grad
+            return tuple(grad_inputs)
 
-        output, op_backward = op(*inputs, *[a.data if type(a) is Parameter else a for a in owned], **constants)
-
-        def backward_to_owned(grad_output, needs=None):
-            if needs is None:
-                needs = (True,) * count
-            elif len(needs) != count:
-                raise wrong_needs(op.__name__, needs, count)
-            learnt = [type(a) is Parameter and a.requires_grad for a in owned]
-            grads = op_backward(grad_output, (*needs, *learnt))
-            if True in learnt:
-                with _accumulating:
-                    for parameter, grad in zip(owned, grads[count:]):
-                        if grad is not None:  # never in place: others may hold the first gradient too
-                            parameter.grad = grad if parameter.grad is None else parameter.grad + grad
-            return grads[:count]
-
-        return output, backward_to_owned
+        return output, backward
 
     def register_buffer(self, name: str, value: Array | None) -> None:
         """Set an attribute that belongs to the state dict without being learnt. `None` keeps its place, but is not saved."""
@@ -114,7 +109,7 @@ class Module:
     def learns(self) -> bool:
         """Whether any parameter here or in the children wants a gradient."""
         for value in vars(self).values():
-            if type(value) is Parameter and value.requires_grad:
+            if isinstance(value, Parameter) and value.requires_grad:
                 return True
         return any(child.learns() for child in self.children())
 
@@ -177,11 +172,24 @@ class Module:
         return self.train(False)
 
     def extra_repr(self) -> str:
-        """The constructor's arguments, for `repr`."""
-        return ""
+        """The constructor's arguments, for `repr`: each that the module keeps under its name."""
+        shown = []
+        for name, argument in signature(type(self).__init__).parameters.items():
+            if name not in vars(self):
+                continue
+            value = vars(self)[name]
+            if isinstance(argument.default, bool):  # of a bias, whether there is one
+                shown.append(f"{name}={value is not None and value is not False}")
+            elif isinstance(value, np.ndarray):
+                shown.append(f"{name}=array of shape {value.shape}")
+            elif value is not None:
+                shown.append(f"{name}={value!r}")
+        return ", ".join(shown)
 
     def __repr__(self) -> str:
         lines = [f"({name}): {child!r}".replace("\n", "\n  ") for name, child in self.named_children()]
+        if lines and (extra := self.extra_repr()):
+            lines.insert(0, extra)
         inside = "\n  " + "\n  ".join(lines) + "\n" if lines else self.extra_repr()
         return f"{type(self).__name__}({inside})"
 

@@ -8,10 +8,11 @@ import math
 import numpy as np
 
 from manual.activations.piecewise import slopes
-from manual.activations.tails import exp_of
-from manual.contract import Array, Backward, clip, numbers, require_floats
+from manual.contract import Array, Backward, require_floats
+from manual.elementwise import elementwise
 from manual.module import Module
-from manual.threads import pointwise
+
+__all__ = ["CELU", "ELU", "SELU", "celu", "elu", "selu"]
 
 # So that layers keep mean 0 and variance 1: Klambauer et al. 2017, equation 14.
 ALPHA = 1.6732632423543772848170429916717
@@ -44,22 +45,21 @@ def selu(x: Array, /) -> tuple[Array, Backward]:
 
 def _elu(op: str, x: Array, alpha: float, scale: float) -> tuple[Array, Backward]:
     require_floats(op, "x", x)
-    α, λ = numbers(x.dtype, alpha, scale)
 
-    def curve(x, y):
-        below = clip(x, -math.inf, 0.0)
-        np.expm1(below, out=y)
-        slope = np.exp(below, out=below)
+    def curve(x):
+        negative = x.clip(-math.inf, 0.0)
+        y = np.expm1(negative)
+        slope = np.exp(negative)
         if alpha != 1.0:
-            y *= α
-            slope *= slopes(x, α)
-        y += clip(x, 0.0, math.inf)
+            y *= alpha
+            slope *= slopes(x, alpha)
+        y += x.clip(0.0, math.inf)
         if scale != 1.0:
-            y *= λ
-            slope *= λ
-        return slope
+            y *= scale
+            slope *= scale
+        return y, slope
 
-    return pointwise(op, curve, x)
+    return elementwise(op, curve, x)
 
 
 class ELU(Module):
@@ -70,11 +70,7 @@ class ELU(Module):
 
     def forward(self, input: Array) -> tuple[Array, Backward]:
         """Apply `elu` to each element."""
-        return self.call(elu, (input,), alpha=self.alpha)
-
-    def extra_repr(self) -> str:
-        """Where it falls to."""
-        return f"alpha={self.alpha}"
+        return elu(input, alpha=self.alpha)
 
 
 class SELU(Module):
@@ -82,7 +78,7 @@ class SELU(Module):
 
     def forward(self, input: Array) -> tuple[Array, Backward]:
         """Apply `selu` to each element."""
-        return self.call(selu, (input,))
+        return selu(input)
 
 
 def celu(x: Array, /, *, alpha: float = 1.0) -> tuple[Array, Backward]:
@@ -97,19 +93,19 @@ def celu(x: Array, /, *, alpha: float = 1.0) -> tuple[Array, Backward]:
     if alpha == 0:
         raise ValueError("celu: alpha must not be 0, got 0")
 
-    def curve(x, y):
-        below = clip(x, -math.inf, 0.0)
-        if alpha == 1.0:
-            np.expm1(below, out=y)
-            slope = np.exp(below, out=below)
-        else:
-            np.expm1(below / alpha, out=y)
+    def curve(x):
+        negative = x.clip(-math.inf, 0.0)
+        if alpha != 1.0:
+            negative /= alpha
+        y = np.expm1(negative)
+        if alpha != 1.0:
             y *= alpha
-            slope = exp_of(lambda below: np.divide(below, alpha, out=...), below)  # which rounds the exponent
-        y += clip(x, 0.0, math.inf)
-        return slope
+        y += x.clip(0.0, math.inf)
+        return y, np.exp(negative)
 
-    return pointwise("celu", curve, x)
+    # Unless α is 1, the quotient x/α is rounded, and far down that shows in its exponential.
+    lowest = -math.inf if alpha == 1.0 else -4.0 * abs(alpha)
+    return elementwise("celu", curve, x, within=(lowest, math.inf), beyond=curve)
 
 
 class CELU(Module):
@@ -120,8 +116,4 @@ class CELU(Module):
 
     def forward(self, input: Array) -> tuple[Array, Backward]:
         """Apply `celu` to each element."""
-        return self.call(celu, (input,), alpha=self.alpha)
-
-    def extra_repr(self) -> str:
-        """Where it falls to."""
-        return f"alpha={self.alpha}"
+        return celu(input, alpha=self.alpha)

@@ -2,28 +2,26 @@
 
 Far below zero gate and slope are products of an exponential, which may be too small to be represented with all its digits, with
 something large. The few elements there are computed again in the next longer format, or exp(v) is applied as exp(v/2) twice; either
-way the product is rounded once, as itself. x is cut off where the gate has reached its limits, so that ±∞ gives these limits and
-not NaN.
+way the product is rounded once, as itself. Infinite x is clipped to where the gate has reached its limits, so that it gives these
+limits and not NaN.
 """
 
 import math
-from typing import Any
 
 import numpy as np
 from scipy.special import erfcx, ndtr
 
 from manual.activations.smooth import sigmoid
-from manual.activations.tails import above, beyond, exp_limit, longer, places
-from manual.contract import Array, Backward, clip, cotangent, largest, numbers, require_axis, require_floats, smallest
+from manual.arrays import exp_range
+from manual.contract import Array, Backward, cotangent, needed, require_axis, require_floats
+from manual.elementwise import elementwise
 from manual.module import Module
-from manual.threads import pointwise
+
+__all__ = ["GELU", "GLU", "Mish", "SiLU", "gelu", "glu", "mish", "silu"]
 
 GELU_LINEAR = np.longdouble("0.797884560802865355879892119868763737")  # √(2/π), for the longest format
 GELU_CUBIC = 0.044715 * GELU_LINEAR
 SQRT_1_2PI = math.sqrt(0.5 / math.pi)
-
-# Where gelu begins to be computed in a longer format: exponents there, −11.5 and −11.2, are rounded by some ten units.
-FAR, FAR_TANH = -4.8, -4.0
 # φ(t) / Φ(−t) ≈ t + b₀ + a₁/(t + b₁ + a₂/(t + b₂ + a₃/(t + b₃))), b₃ a₃ b₂ …: fitted to 0 ≤ t ≤ 4.8 with a
 # relative error up to 1.6e−7
 MILLS = 0.11712626, 21.795284, 5.6687145, -8.513481, 1.4402816, 1.119679, -0.0042446717
@@ -38,27 +36,24 @@ def silu(x: Array, /) -> tuple[Array, Backward]:
     Source:    Elfwing, Uchibe & Doya 2018; Ramachandran, Zoph & Le 2017, Searching for Activation Functions
     """
     require_floats("silu", "x", x)
-    limit = exp_limit(x.dtype)
-    (one,) = numbers(x.dtype, 1.0)
+    return elementwise("silu", _silu, x, within=exp_range(x.dtype), beyond=_silu_far)
 
-    def curve(x, y):
-        far = beyond(x, limit)
-        c = x if far is None else clip(x, -limit, limit)
-        slope = np.exp(c, out=...)
-        denominator = np.add(slope, one, out=...)
-        np.divide(slope, denominator, out=y)
-        y *= c
-        slope += y
-        slope /= denominator
-        if far is not None:  # z would overflow, or have lost its digits; one of σ(x) and σ(−x) is 1
-            x_far = clip(longer(x[far]), -2000.0, math.inf)
-            negative = np.minimum(x_far, 0.0)
-            exp_far = np.exp(negative)
-            y[far] = x_far * exp_far
-            slope[far] = exp_far * (1.0 + negative)
-        return slope
 
-    return pointwise("silu", curve, x)
+def _silu(x):
+    z = np.exp(x)
+    denominator = 1.0 + z
+    y = z / denominator
+    y *= x
+    z += y
+    z /= denominator  # the slope
+    return y, z
+
+
+def _silu_far(x):
+    """Far on the right z overflows, far on the left it has lost digits: there σ(x) is 1, or z."""
+    negative = x.clip(-2000.0, 0.0)
+    z = np.exp(negative)
+    return x.clip(-2000.0, math.inf) * z, (1.0 + negative) * z
 
 
 class SiLU(Module):
@@ -66,7 +61,7 @@ class SiLU(Module):
 
     def forward(self, input: Array) -> tuple[Array, Backward]:
         """Apply `silu` to each element."""
-        return self.call(silu, (input,))
+        return silu(input)
 
 
 def mish(x: Array, /) -> tuple[Array, Backward]:
@@ -78,32 +73,28 @@ def mish(x: Array, /) -> tuple[Array, Backward]:
     Source:    Misra 2020, Mish: A Self Regularized Non-Monotonic Activation Function
     """
     require_floats("mish", "x", x)
-    half, one, two, four = numbers(x.dtype, 0.5, 1.0, 2.0, 4.0)
+    return elementwise("mish", _mish, x, within=(-2000.0, 40.0), beyond=_mish_far)
 
-    def curve(x, y):
-        c = clip(x, -2000.0, 40.0)
-        h = np.multiply(c, half, out=...)
-        np.exp(h, out=h)
-        w = np.square(h, out=...)
-        np.add(w, two, out=y)
-        denominator = np.multiply(y, w, out=...)
-        denominator += two
-        y /= denominator
-        y *= h
-        y *= clip(x, -2000.0, math.inf)
-        y *= h
-        slope = np.add(w, one, out=...)
-        slope *= c
-        slope *= four
-        slope /= denominator
-        slope += w
-        slope += two
-        slope *= h
-        slope *= h
-        slope /= denominator
-        return slope
 
-    return pointwise("mish", curve, x)
+def _mish(x):
+    h = np.exp(0.5 * x)
+    w = h * h
+    y = w + 2.0
+    denominator = y * w
+    denominator += 2.0  # n + 2
+    slope = 4.0 * x * (w + 1.0)
+    slope /= denominator
+    slope += y
+    for factor in (h, h, 1.0 / denominator):
+        slope *= factor
+    y /= denominator
+    for factor in (h, x, h):  # w may be too small to be represented with all its digits, w x is not
+        y *= factor
+    return y, slope
+
+
+def _mish_far(x):
+    return x.clip(0.0, math.inf), x > 0.0
 
 
 class Mish(Module):
@@ -111,7 +102,7 @@ class Mish(Module):
 
     def forward(self, input: Array) -> tuple[Array, Backward]:
         """Apply `mish` to each element."""
-        return self.call(mish, (input,))
+        return mish(input)
 
 
 def gelu(x: Array, /, *, approximate: str = "none") -> tuple[Array, Backward]:
@@ -126,86 +117,68 @@ def gelu(x: Array, /, *, approximate: str = "none") -> tuple[Array, Backward]:
     require_floats("gelu", "x", x)
     if approximate not in ("none", "tanh"):
         raise ValueError(f"gelu: approximate must be 'none' or 'tanh', got {approximate!r}")
-    return pointwise("gelu", _curve_tanh if approximate == "tanh" else _curve_erf, x)
+    if approximate == "tanh":
+        return elementwise("gelu", _gelu_tanh, x, within=(-4.0, 10.0), beyond=_gelu_tanh_far)
+    return elementwise("gelu", _gelu, x, within=(-4.8, 14.0), beyond=_gelu_far)
 
 
-def _cut(x: Array, far: float, high: float) -> tuple[Array, Any]:
-    """x, where necessary between two limits, and the places of what is below the first one, None if nothing is."""
-    least = smallest(x)
-    bounded = least >= -50.0 and largest(x) <= high
-    return x if bounded else clip(x, far, high), None if least >= far else places(x < far)
+def _gelu(x):
+    density = np.exp(-0.5 * x * x)
+    density *= SQRT_1_2PI
+    cdf = _normal_cdf(x, density)
+    density *= x
+    density += cdf  # the slope
+    cdf *= x
+    return cdf, density
 
 
-def _curve_erf(x: Array, y: Array) -> Array:
-    minus_half, sqrt_1_2pi = numbers(x.dtype, -0.5, SQRT_1_2PI)
-    c, far = _cut(x, FAR, 14.0)  # from 14 on Φ is 1 and φ is nothing beside it
-    slope = np.square(c, out=...)
-    slope *= minus_half
-    np.exp(slope, out=slope)
-    slope *= sqrt_1_2pi
-    cdf = _normal_cdf(c, slope)
-    np.multiply(x, cdf, out=y)
-    slope *= c
-    slope += cdf
-    if far is not None:
-        c_far = clip(x[far], -50.0, FAR)
-        x_far = longer(c_far)
-        exp_far = np.exp(x_far * x_far * -0.5)
-        cdf_far = erfcx(c_far * -math.sqrt(0.5)) * 0.5 * exp_far
-        y[far] = x_far * cdf_far
-        slope[far] = cdf_far + SQRT_1_2PI * x_far * exp_far
-    return slope
+def _gelu_far(x):
+    """Far on the left Φ(x) = ½ erfcx(−x/√2) exp(−x²/2), and x² needs more digits; far on the right Φ is 1 and φ nothing beside it."""
+    c = x.clip(-50.0, 14.0)
+    z = np.exp(-0.5 * c * c)
+    cdf = np.where(x > 0.0, 1.0, 0.5 * erfcx(-math.sqrt(0.5) * c.astype(np.float64)) * z)
+    return x.clip(-50.0, math.inf) * cdf, cdf + SQRT_1_2PI * c * z
 
 
 def _normal_cdf(x: Array, density: Array) -> Array:
     """Φ(x) from −4.8 on, given φ(x)."""
     if x.dtype != np.float32:
-        return np.asarray(ndtr(x))
+        return ndtr(x)
     # SciPy's ndtr takes several times as long as all the rest. Single precision needs no more than a short continued fraction.
-    zero, b3, *others = numbers(x.dtype, 0.0, *MILLS)
-    t = np.abs(x, out=...)
-    tail = np.add(t, b3, out=...)
+    t = abs(x)
+    b3, *others = MILLS
+    tail = t + b3
     for a, b in zip(others[::2], others[1::2]):
         np.divide(a, tail, out=tail)
         tail += t
         tail += b
     np.divide(density, tail, out=tail)  # Φ(−t)
-    cdf = np.subtract((x >= zero).astype(x.dtype), tail, out=tail)  # 1 − Φ(−t) on the right, −Φ(−t) on the left
+    cdf = (x >= 0.0).astype(x.dtype)
+    cdf -= tail  # 1 − Φ(−t) on the right, −Φ(−t) on the left
     return np.abs(cdf, out=cdf)
 
 
-def _curve_tanh(x: Array, y: Array) -> Array:
-    limit = 4.0 if x.dtype == np.float16 else 10.0  # from there on σ(2u) is 1, and exp(2u) does not overflow yet
-    c, far = _cut(x, FAR_TANH, limit)
-    linear = None if c is x else above(x, limit)
-    slope = _times_sigmoid(c, y)
-    if linear is not None:
-        y[linear] = x[linear]
-    if far is not None:
-        x_far = longer(clip(x[far], -50.0, FAR_TANH))
-        y_far = np.empty_like(x_far)
-        slope[far] = _times_sigmoid(x_far, y_far)
-        y[far] = y_far
-    return slope
-
-
-def _times_sigmoid(x: Array, y: Array) -> Array:
+def _gelu_tanh(x):
     """As silu, with σ(v) for σ(x): v = 2u = x (a + b x²),  v′ = a + 3 b x²,  z = exp(v),  slope = (z + y v′) / (1 + z)."""
-    a, b, one, three = numbers(x.dtype, 2 * GELU_LINEAR, 2 * GELU_CUBIC, 1.0, 3.0)
-    cubic = np.square(x, out=...)
+    a, b = x.dtype.type(2 * GELU_LINEAR), x.dtype.type(2 * GELU_CUBIC)
+    cubic = x * x
     cubic *= b
-    slope = np.add(cubic, a, out=...)
-    slope *= x
-    np.exp(slope, out=slope)
-    denominator = np.add(slope, one, out=...)
-    np.divide(slope, denominator, out=y)
+    z = np.exp((cubic + a) * x)
+    denominator = 1.0 + z
+    y = z / denominator
     y *= x
-    cubic *= three
+    cubic *= 3.0
     cubic += a
     cubic *= y
-    slope += cubic
-    slope /= denominator
-    return slope
+    z += cubic
+    z /= denominator  # the slope
+    return y, z
+
+
+def _gelu_tanh_far(x):
+    """Far on the left exp(v) needs more digits of v; far on the right σ(2u) is 1."""
+    y, slope = _gelu_tanh(x.clip(-50.0, 10.0))
+    return np.where(x > 0.0, x, y), np.where(x > 0.0, 1.0, slope)
 
 
 class GELU(Module):
@@ -216,11 +189,7 @@ class GELU(Module):
 
     def forward(self, input: Array) -> tuple[Array, Backward]:
         """Apply `gelu` to each element."""
-        return self.call(gelu, (input,), approximate=self.approximate)
-
-    def extra_repr(self) -> str:
-        """The formula."""
-        return f"approximate={self.approximate!r}"
+        return gelu(input, approximate=self.approximate)
 
 
 def glu(x: Array, /, *, dim: int = -1) -> tuple[Array, Backward]:
@@ -238,7 +207,9 @@ def glu(x: Array, /, *, dim: int = -1) -> tuple[Array, Backward]:
     a, b = np.split(x, 2, axis=dim)
     gate, gate_backward = sigmoid(b)
 
-    def backward(grad_output):
+    def backward(grad_output, needs=None):
+        if not needed("glu", needs, 1)[0]:
+            return (None,)
         grad_output = cotangent("glu", grad_output, gate.shape, gate.dtype)
         (grad_b,) = gate_backward(grad_output * a)
         return (np.concatenate((grad_output * gate, grad_b), axis=dim),)
@@ -254,8 +225,4 @@ class GLU(Module):
 
     def forward(self, input: Array) -> tuple[Array, Backward]:
         """Apply `glu` along `dim`."""
-        return self.call(glu, (input,), dim=self.dim)
-
-    def extra_repr(self) -> str:
-        """The axis."""
-        return f"dim={self.dim}"
+        return glu(input, dim=self.dim)

@@ -4,9 +4,24 @@ import math
 
 import numpy as np
 
-from manual.contract import Array, Backward, clip, numbers, require_floats, smallest
+from manual.contract import Array, Backward, require_floats
+from manual.elementwise import elementwise
 from manual.module import Module
-from manual.threads import pointwise
+
+__all__ = [
+    "Hardshrink",
+    "Hardsigmoid",
+    "Hardswish",
+    "Hardtanh",
+    "ReLU6",
+    "Softshrink",
+    "hardshrink",
+    "hardsigmoid",
+    "hardswish",
+    "hardtanh",
+    "relu6",
+    "softshrink",
+]
 
 
 def hardtanh(x: Array, /, *, min_val: float = -1.0, max_val: float = 1.0) -> tuple[Array, Backward]:
@@ -18,21 +33,21 @@ def hardtanh(x: Array, /, *, min_val: float = -1.0, max_val: float = 1.0) -> tup
     Kinks:     the gradient at both ends is 0
     Source:    Collobert 2004, Large Scale Machine Learning
     """
-    return _cut("hardtanh", x, min_val, max_val)
+    if min_val > max_val:
+        raise ValueError(f"hardtanh: min_val must not be above max_val, got {min_val} and {max_val}")
+    return _clipped("hardtanh", x, min_val, max_val)
 
 
-def _cut(op: str, x: Array, low: float, high: float) -> tuple[Array, Backward]:
+def _clipped(op: str, x: Array, low: float, high: float) -> tuple[Array, Backward]:
     require_floats(op, "x", x)
-    if low > high:
-        raise ValueError(f"{op}: min_val must not be above max_val, got {low} and {high}")
 
-    def curve(x, y):
-        clip(x, low, high, out=y)
+    def curve(x):
+        y = x.clip(low, high)
         outside = y <= low
         outside |= y >= high
-        return ~outside  # NaN, which is on no side, lets the gradient through, as in torch
+        return y, ~outside  # NaN, which is on no side, lets the gradient through, as in torch
 
-    return pointwise(op, curve, x)
+    return elementwise(op, curve, x)
 
 
 class Hardtanh(Module):
@@ -45,11 +60,7 @@ class Hardtanh(Module):
 
     def forward(self, input: Array) -> tuple[Array, Backward]:
         """Apply `hardtanh` to each element."""
-        return self.call(hardtanh, (input,), min_val=self.min_val, max_val=self.max_val)
-
-    def extra_repr(self) -> str:
-        """Both ends."""
-        return f"min_val={self.min_val}, max_val={self.max_val}"
+        return hardtanh(input, min_val=self.min_val, max_val=self.max_val)
 
 
 def relu6(x: Array, /) -> tuple[Array, Backward]:
@@ -61,7 +72,7 @@ def relu6(x: Array, /) -> tuple[Array, Backward]:
     Kinks:     the gradient at 0 and at 6 is 0
     Source:    Krizhevsky 2010, Convolutional Deep Belief Networks on CIFAR-10
     """
-    return _cut("relu6", x, 0.0, 6.0)
+    return _clipped("relu6", x, 0.0, 6.0)
 
 
 class ReLU6(Module):
@@ -69,7 +80,7 @@ class ReLU6(Module):
 
     def forward(self, input: Array) -> tuple[Array, Backward]:
         """Apply `relu6` to each element."""
-        return self.call(relu6, (input,))
+        return relu6(input)
 
 
 def hardsigmoid(x: Array, /) -> tuple[Array, Backward]:
@@ -82,15 +93,15 @@ def hardsigmoid(x: Array, /) -> tuple[Array, Backward]:
     Source:    Courbariaux, Bengio & David 2015, BinaryConnect; Howard et al. 2019, Searching for MobileNetV3
     """
     require_floats("hardsigmoid", "x", x)
-    three, six = numbers(x.dtype, 3.0, 6.0)
+    return elementwise("hardsigmoid", _hardsigmoid, x)
 
-    def curve(x, y):
-        clip(x, -3.0, 3.0, out=y)
-        y += three
-        y /= six
-        return np.abs(x) < three  # not read from y, which rounds to 1 just below x = 3
 
-    return pointwise("hardsigmoid", curve, x, divisor=6.0)
+def _hardsigmoid(x):
+    y = x.clip(-3.0, 3.0)
+    y += 3.0
+    y /= 6.0
+    inside = abs(x) < 3.0  # not read from y, which rounds to 1 just below x = 3
+    return y, lambda: inside * x.dtype.type(1.0 / 6.0)
 
 
 class Hardsigmoid(Module):
@@ -98,7 +109,7 @@ class Hardsigmoid(Module):
 
     def forward(self, input: Array) -> tuple[Array, Backward]:
         """Apply `hardsigmoid` to each element."""
-        return self.call(hardsigmoid, (input,))
+        return hardsigmoid(input)
 
 
 def hardswish(x: Array, /) -> tuple[Array, Backward]:
@@ -111,21 +122,20 @@ def hardswish(x: Array, /) -> tuple[Array, Backward]:
     Source:    Howard et al. 2019, Searching for MobileNetV3
     """
     require_floats("hardswish", "x", x)
-    three, sixth, half, minus_half = numbers(x.dtype, 3.0, 1.0 / 6.0, 0.5, -0.5)
+    return elementwise("hardswish", _hardswish, x)
 
-    def curve(x, y):
-        q = clip(x, -3.0, 3.0)
-        np.add(q, three, out=y)  # exact near −3, where y has a zero
-        y *= sixth
-        y *= x if smallest(x) > -math.inf else clip(x, -3.0, math.inf)  # −∞ gives 0
-        q /= three
-        slope = np.trunc(q, out=...)
-        slope *= minus_half
-        slope += q
-        slope += half
-        return slope
 
-    return pointwise("hardswish", curve, x)
+def _hardswish(x):
+    c = x.clip(-3.0, 3.0)
+    y = c + 3.0  # exact near −3, where y has a zero
+    y *= 1.0 / 6.0
+    y *= x.clip(-3.0, math.inf)  # −∞ gives 0
+    c /= 3.0  # q from here on
+    slope = np.trunc(c)
+    slope *= -0.5
+    slope += c
+    slope += 0.5
+    return y, slope
 
 
 class Hardswish(Module):
@@ -133,7 +143,7 @@ class Hardswish(Module):
 
     def forward(self, input: Array) -> tuple[Array, Backward]:
         """Apply `hardswish` to each element."""
-        return self.call(hardswish, (input,))
+        return hardswish(input)
 
 
 def hardshrink(x: Array, /, *, lambd: float = 0.5) -> tuple[Array, Backward]:
@@ -147,12 +157,11 @@ def hardshrink(x: Array, /, *, lambd: float = 0.5) -> tuple[Array, Backward]:
     """
     require_floats("hardshrink", "x", x)
 
-    def curve(x, y):
-        kept = ~(np.abs(x) <= lambd)  # NaN lets the gradient through, as in torch
-        np.multiply(x, kept.astype(x.dtype), out=y)
-        return kept
+    def curve(x):
+        kept = ~(abs(x) <= lambd)  # NaN lets the gradient through, as in torch
+        return x * kept, kept
 
-    return pointwise("hardshrink", curve, x)
+    return elementwise("hardshrink", curve, x)
 
 
 class Hardshrink(Module):
@@ -163,11 +172,7 @@ class Hardshrink(Module):
 
     def forward(self, input: Array) -> tuple[Array, Backward]:
         """Apply `hardshrink` to each element."""
-        return self.call(hardshrink, (input,), lambd=self.lambd)
-
-    def extra_repr(self) -> str:
-        """The width."""
-        return str(self.lambd)
+        return hardshrink(input, lambd=self.lambd)
 
 
 def softshrink(x: Array, /, *, lambd: float = 0.5) -> tuple[Array, Backward]:
@@ -183,12 +188,11 @@ def softshrink(x: Array, /, *, lambd: float = 0.5) -> tuple[Array, Backward]:
     if not 0 <= lambd <= np.finfo(x.dtype).max:
         raise ValueError(f"softshrink: lambd must be finite and not negative, got {lambd}")
 
-    def curve(x, y):
-        clip(x, -lambd, lambd, out=y)
-        np.subtract(x, y, out=y)
-        return y != 0.0
+    def curve(x):
+        y = x - x.clip(-lambd, lambd)
+        return y, y != 0.0
 
-    return pointwise("softshrink", curve, x)
+    return elementwise("softshrink", curve, x)
 
 
 class Softshrink(Module):
@@ -199,8 +203,4 @@ class Softshrink(Module):
 
     def forward(self, input: Array) -> tuple[Array, Backward]:
         """Apply `softshrink` to each element."""
-        return self.call(softshrink, (input,), lambd=self.lambd)
-
-    def extra_repr(self) -> str:
-        """The width."""
-        return str(self.lambd)
+        return softshrink(input, lambd=self.lambd)

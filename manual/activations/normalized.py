@@ -7,31 +7,12 @@ everything. So k is set apart wherever that difference is wanted.
 
 import numpy as np
 
-from manual.contract import (
-    Array,
-    Backward,
-    cotangent,
-    require_axis,
-    require_floats,
-    require_shape,
-    sum_columns,
-)
+from manual.arrays import sum_of_rows
+from manual.contract import Array, Backward, cotangent, needed, require_axis, require_floats, require_shape
 from manual.module import Module
-from manual.threads import by_rows
+from manual.rows import by_rows
 
-
-def below_largest(x: Array, out: Array | None = None) -> tuple[Array, Array]:
-    """Return the place of k in each row of a matrix, as an index of the flattened one, and xⱼ − xₖ."""
-    places = np.arange(0, x.size, x.shape[1])
-    places += x.argmax(axis=1)  # several times as fast as the maximum
-    return places, np.subtract(x, x.reshape(-1).take(places)[:, None], out=out, order="C")
-
-
-def exp_others(below: Array, places: Array, out: Array | None = None) -> tuple[Array, Array]:
-    """Return eⱼ = exp(xⱼ − xₖ), with 0 in the place of eₖ = 1, and s = Σⱼ≠ₖ eⱼ of each row."""
-    e = np.exp(below, out=out)
-    e.reshape(-1)[places] = 0.0
-    return e, sum_columns(e)
+__all__ = ["LogSoftmax", "Softmax", "Softmax2d", "Softmin", "gumbel_softmax", "log_softmax", "softmax", "softmin"]
 
 
 def softmax(x: Array, /, *, dim: int = -1) -> tuple[Array, Backward]:
@@ -44,29 +25,25 @@ def softmax(x: Array, /, *, dim: int = -1) -> tuple[Array, Backward]:
     """
     require_floats("softmax", "x", x)
     require_axis("softmax", x, dim)
-    if x.size == 0:
-        return _nothing("softmax", x)
-
-    def of_rows(rows, p):
-        below_largest(rows, out=p)
-        np.exp(p, out=p)
-        p /= sum_columns(p)[:, None]
-
-        def backward(grad_p, grad):
-            # Where one entry takes nearly everything, g − Σ p g is small beside g, and its rounding error as large as itself. The
-            # mean of the difference, zero in exact arithmetic, is that error: it is taken off.
-            np.subtract(grad_p, np.vecdot(p, grad_p)[:, None], out=grad)
-            grad -= np.vecdot(p, grad)[:, None]
-            grad *= p
-
-        return backward
-
-    return by_rows("softmax", of_rows, x, dim)
+    return by_rows("softmax", _softmax, x, dim=dim)
 
 
-def _nothing(op: str, x: Array) -> tuple[Array, Backward]:
-    """The output and the backward of an operation on no elements."""
-    return np.empty_like(x), lambda grad_output: (np.empty_like(cotangent(op, grad_output, x.shape, x.dtype)),)
+def _softmax(x):
+    row = np.arange(len(x))
+    p = x - x[row, x.argmax(axis=1), None]  # taken against the largest, no exponential overflows
+    np.exp(p, out=p)
+    p /= sum_of_rows(p)[:, None]
+    p.flags.writeable = False
+
+    def backward(g, needs):
+        grad = g - np.vecdot(p, g)[:, None]
+        # Where one entry takes nearly everything, g − Σ p g is small beside g, and its rounding error as large as itself. The mean of
+        # the difference, zero in exact arithmetic, is that error: it is taken off.
+        grad -= np.vecdot(p, grad)[:, None]
+        grad *= p
+        return (grad,)
+
+    return p, backward
 
 
 class Softmax(Module):
@@ -77,11 +54,7 @@ class Softmax(Module):
 
     def forward(self, input: Array) -> tuple[Array, Backward]:
         """Apply `softmax` along `dim`."""
-        return self.call(softmax, (input,), dim=self.dim)
-
-    def extra_repr(self) -> str:
-        """The axis."""
-        return f"dim={self.dim}"
+        return softmax(input, dim=self.dim)
 
 
 def log_softmax(x: Array, /, *, dim: int = -1) -> tuple[Array, Backward]:
@@ -93,27 +66,31 @@ def log_softmax(x: Array, /, *, dim: int = -1) -> tuple[Array, Backward]:
     """
     require_floats("log_softmax", "x", x)
     require_axis("log_softmax", x, dim)
-    if x.size == 0:
-        return _nothing("log_softmax", x)
+    return by_rows("log_softmax", _log_softmax, x, dim=dim)
 
-    def of_rows(rows, output):
-        places, _ = below_largest(rows, out=output)
-        e, others = exp_others(output, places)
-        output -= np.log1p(others)[:, None]
 
-        def backward(grad_output, grad):
-            np.copyto(grad, grad_output)
-            flat = grad.reshape(-1)
-            grad_largest = flat.take(places)
-            flat[places] = 0.0
-            grad_others = sum_columns(grad)
-            p_largest = 1.0 / (1.0 + others)
-            grad -= e * (p_largest * (grad_others + grad_largest))[:, None]
-            flat[places] = p_largest * (others * grad_largest - grad_others)
+def _log_softmax(x):
+    row, k = np.arange(len(x)), x.argmax(axis=1)
+    y = x - x[row, k, None]
+    e, s = exp_of_others(y, row, k)
+    y -= np.log1p(s)[:, None]
 
-        return backward
+    def backward(g, needs):
+        grad = g.copy()
+        grad[row, k] = 0.0
+        g_others, p_largest = sum_of_rows(grad), 1.0 / (1.0 + s)
+        grad -= e * (p_largest * (g_others + g[row, k]))[:, None]
+        grad[row, k] = p_largest * (s * g[row, k] - g_others)
+        return (grad,)
 
-    return by_rows("log_softmax", of_rows, x, dim)
+    return y, backward
+
+
+def exp_of_others(differences: Array, row: Array, k: Array) -> tuple[Array, Array]:
+    """Return eⱼ = exp(xⱼ − xₖ) of the rows of xⱼ − xₖ, with 0 in the place of eₖ = 1, and s = Σⱼ≠ₖ eⱼ."""
+    e = np.exp(differences)
+    e[row, k] = 0.0
+    return e, sum_of_rows(e)
 
 
 class LogSoftmax(Module):
@@ -124,11 +101,7 @@ class LogSoftmax(Module):
 
     def forward(self, input: Array) -> tuple[Array, Backward]:
         """Apply `log_softmax` along `dim`."""
-        return self.call(log_softmax, (input,), dim=self.dim)
-
-    def extra_repr(self) -> str:
-        """The axis."""
-        return f"dim={self.dim}"
+        return log_softmax(input, dim=self.dim)
 
 
 def softmin(x: Array, /, *, dim: int = -1) -> tuple[Array, Backward]:
@@ -142,9 +115,11 @@ def softmin(x: Array, /, *, dim: int = -1) -> tuple[Array, Backward]:
     require_axis("softmin", x, dim)
     output, softmax_backward = softmax(np.negative(x, out=...), dim=dim)
 
-    def backward(grad_output):
+    def backward(grad_output, needs=None):
+        if not needed("softmin", needs, 1)[0]:
+            return (None,)
         (grad,) = softmax_backward(cotangent("softmin", grad_output, output.shape, output.dtype))
-        return (np.negative(grad, out=...),)
+        return (np.negative(grad, out=grad),)
 
     return output, backward
 
@@ -157,11 +132,7 @@ class Softmin(Module):
 
     def forward(self, input: Array) -> tuple[Array, Backward]:
         """Apply `softmin` along `dim`."""
-        return self.call(softmin, (input,), dim=self.dim)
-
-    def extra_repr(self) -> str:
-        """The axis."""
-        return f"dim={self.dim}"
+        return softmin(input, dim=self.dim)
 
 
 class Softmax2d(Module):
@@ -171,7 +142,7 @@ class Softmax2d(Module):
         """Apply `softmax` along the third axis from the end."""
         if np.ndim(input) not in (3, 4):
             raise ValueError(f"Softmax2d: expected an input (N, C, H, W) or (C, H, W), got shape {np.shape(input)}")
-        return self.call(softmax, (input,), dim=-3)
+        return softmax(input, dim=-3)
 
 
 def gumbel_softmax(
@@ -209,8 +180,10 @@ def gumbel_softmax(
         output = np.zeros_like(output)
         np.put_along_axis(output, largest, 1, dim)
 
-    def backward(grad_output):
+    def backward(grad_output, needs=None):
+        if not needed(op, needs, 1)[0]:
+            return (None,)
         (grad,) = softmax_backward(cotangent(op, grad_output, output.shape, output.dtype))
-        return (np.divide(grad, tau, out=...),)
+        return (np.divide(grad, tau, out=grad),)
 
     return output, backward

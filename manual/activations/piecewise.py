@@ -9,19 +9,11 @@ import math
 import numpy as np
 from numpy.typing import DTypeLike
 
-from manual.contract import (
-    Array,
-    Backward,
-    clip,
-    cotangent,
-    numbers,
-    require_floats,
-    require_shape,
-    sum_to_shape,
-    times_slope,
-)
+from manual.contract import Array, Backward, require_floats, require_shape
+from manual.elementwise import elementwise
 from manual.module import Module, Parameter
-from manual.threads import pointwise
+
+__all__ = ["LeakyReLU", "PReLU", "RReLU", "ReLU", "Threshold", "leaky_relu", "prelu", "relu", "rrelu", "threshold"]
 
 
 def relu(x: Array, /) -> tuple[Array, Backward]:
@@ -34,13 +26,12 @@ def relu(x: Array, /) -> tuple[Array, Backward]:
     Source:    Nair & Hinton 2010, Rectified Linear Units Improve Restricted Boltzmann Machines
     """
     require_floats("relu", "x", x)
-    (zero,) = numbers(x.dtype, 0.0)
+    return elementwise("relu", _relu, x)
 
-    def curve(x, y):
-        clip(x, 0.0, math.inf, out=y)
-        return y != zero  # y is never negative; `!=` lets the gradient at NaN pass, as torch does, where `>` would stop it
 
-    return pointwise("relu", curve, x)
+def _relu(x):
+    y = x.clip(0.0, math.inf)  # several times as fast as np.maximum with a number
+    return y, y != 0.0  # y is never negative; at NaN `!=` lets the gradient through, as torch does, where `>` would stop it
 
 
 class ReLU(Module):
@@ -48,14 +39,13 @@ class ReLU(Module):
 
     def forward(self, input: Array) -> tuple[Array, Backward]:
         """Apply `relu` to each element."""
-        return self.call(relu, (input,))
+        return relu(input)
 
 
 def slopes(x: Array, negative: float | Array) -> Array:
     """1 where x > 0 and `negative` elsewhere, both exactly."""
-    zero, one = numbers(x.dtype, 0.0, 1.0)
-    positive = (x > zero).astype(x.dtype)
-    slope = np.subtract(one, positive, out=...)
+    positive = (x > 0.0).astype(x.dtype)
+    slope = 1.0 - positive
     slope *= negative
     slope += positive
     return slope
@@ -71,19 +61,17 @@ def leaky_relu(x: Array, /, *, negative_slope: float = 0.01) -> tuple[Array, Bac
     Source:    Maas, Hannun & Ng 2013, Rectifier Nonlinearities Improve Neural Network Acoustic Models
     """
     require_floats("leaky_relu", "x", x)
-    return _leaky("leaky_relu", x, negative_slope)
+    return elementwise("leaky_relu", _leaky_with(negative_slope), x)
 
 
-def _leaky(op: str, x: Array, negative_slope: float) -> tuple[Array, Backward]:
-    (negative,) = numbers(x.dtype, negative_slope)
+def _leaky_with(negative_slope):
+    def leaky(x):
+        slope = slopes(x, negative_slope)
+        if negative_slope == 0:
+            x = x.clip(0.0, math.inf)  # so that −∞ gives 0, its limit, where 0 · −∞ is NaN
+        return slope * x, slope
 
-    def curve(x, y):
-        slope = slopes(x, negative)
-        # With a slope of 0, −∞ has the limit 0, where 0 · −∞ would be NaN
-        np.multiply(x if negative_slope else clip(x, 0.0, math.inf), slope, out=y)
-        return slope
-
-    return pointwise(op, curve, x)
+    return leaky
 
 
 class LeakyReLU(Module):
@@ -94,11 +82,7 @@ class LeakyReLU(Module):
 
     def forward(self, input: Array) -> tuple[Array, Backward]:
         """Apply `leaky_relu` to each element."""
-        return self.call(leaky_relu, (input,), negative_slope=self.negative_slope)
-
-    def extra_repr(self) -> str:
-        """The slope."""
-        return f"negative_slope={self.negative_slope}"
+        return leaky_relu(input, negative_slope=self.negative_slope)
 
 
 def prelu(x: Array, weight: Array, /) -> tuple[Array, Backward]:
@@ -115,20 +99,18 @@ def prelu(x: Array, weight: Array, /) -> tuple[Array, Backward]:
     if weight.ndim > 1 or weight.size not in (1, channels):
         raise ValueError(f"prelu: weight must have shape (1,) or ({channels},) for an input of shape {x.shape}, got {weight.shape}")
     shape = () if weight.size == 1 else (channels,) + (1,) * (x.ndim - 2)
-    slope = slopes(x, weight.reshape(shape))
+    output, slopes_backward = elementwise("prelu", _prelu, x, weight.reshape(shape))
 
     def backward(grad_output, needs=None):
-        need_x, need_weight = needs or (True, True)
-        grad_output = cotangent("prelu", grad_output, slope.shape, slope.dtype)
-        grad_x = np.multiply(grad_output, slope, out=...) if need_x else None
-        grad_weight = None
-        if need_weight:
-            grad_slope = np.minimum(x, 0.0, out=...)
-            grad_slope *= grad_output
-            grad_weight = sum_to_shape(grad_slope, shape).reshape(weight.shape)
-        return grad_x, grad_weight
+        grad_x, grad_weight = slopes_backward(grad_output, needs)
+        return grad_x, None if grad_weight is None else grad_weight.reshape(weight.shape)
 
-    return np.multiply(x, slope, out=...), backward
+    return output, backward
+
+
+def _prelu(x, weight):
+    slope = slopes(x, weight)
+    return slope * x, slope, lambda: x.clip(-math.inf, 0.0)
 
 
 class PReLU(Module):
@@ -140,11 +122,7 @@ class PReLU(Module):
 
     def forward(self, input: Array) -> tuple[Array, Backward]:
         """Apply `prelu`, channels along the second axis."""
-        return self.call(prelu, (input,), (self.weight,))
-
-    def extra_repr(self) -> str:
-        """The number of slopes."""
-        return f"num_parameters={self.num_parameters}"
+        return self.call(prelu, input, self.weight)
 
 
 def rrelu(
@@ -169,14 +147,18 @@ def rrelu(
     if not (math.isfinite(lower) and math.isfinite(upper) and lower <= upper):
         raise ValueError(f"rrelu: lower and upper must be finite, lower not above upper, got {lower} and {upper}")
     if not training:
-        return _leaky("rrelu", x, (lower + upper) / 2)
+        return elementwise("rrelu", _leaky_with((lower + upper) / 2), x)
     if noise is None:
         generator = np.random.default_rng() if generator is None else generator
         noise = generator.uniform(lower, upper, x.shape)
     else:
         require_shape("rrelu", "noise", noise, x.shape)
-    slope = slopes(x, np.asarray(noise, x.dtype))
-    return np.multiply(x, slope, out=...), times_slope("rrelu", slope, x.dtype)
+    return elementwise("rrelu", _rrelu, x, np.asarray(noise, x.dtype))
+
+
+def _rrelu(x, noise):
+    slope = slopes(x, noise)
+    return slope * x, slope
 
 
 class RReLU(Module):
@@ -187,11 +169,7 @@ class RReLU(Module):
 
     def forward(self, input: Array) -> tuple[Array, Backward]:
         """Apply `rrelu` to each element."""
-        return self.call(rrelu, (input,), lower=self.lower, upper=self.upper, training=self.training, generator=self.generator)
-
-    def extra_repr(self) -> str:
-        """The bounds."""
-        return f"lower={self.lower}, upper={self.upper}"
+        return rrelu(input, lower=self.lower, upper=self.upper, training=self.training, generator=self.generator)
 
 
 def threshold(x: Array, /, *, threshold: float, value: float) -> tuple[Array, Backward]:
@@ -203,21 +181,20 @@ def threshold(x: Array, /, *, threshold: float, value: float) -> tuple[Array, Ba
     Kinks:     the gradient at the threshold is 0
     """
     require_floats("threshold", "x", x)
-    # Chosen bit by bit, as 0 · ∞ would be NaN: −1 has every bit set, 0 has none.
     bits = np.dtype(f"i{x.dtype.itemsize}")
     value_bits = np.asarray(value, x.dtype).view(bits)
 
-    def curve(x, y):
-        kept = np.asarray(~(x <= threshold))
-        mask = kept.astype(bits)
-        np.negative(mask, out=mask)
-        chosen = y.view(bits)
-        np.bitwise_xor(x.view(bits), value_bits, out=chosen)
-        chosen &= mask
-        chosen ^= value_bits
-        return kept
+    def chosen(x):
+        # x or the value, chosen bit by bit, as 0 · ∞ would be NaN: −1 has every bit set, 0 has none.
+        dropped = x <= threshold
+        mask = dropped.astype(bits)
+        mask -= 1
+        y = x.view(bits) ^ value_bits
+        y &= mask
+        y ^= value_bits
+        return y.view(x.dtype), ~dropped
 
-    return pointwise("threshold", curve, x)
+    return elementwise("threshold", chosen, x)
 
 
 class Threshold(Module):
@@ -228,8 +205,4 @@ class Threshold(Module):
 
     def forward(self, input: Array) -> tuple[Array, Backward]:
         """Apply `threshold` to each element."""
-        return self.call(threshold, (input,), threshold=self.threshold, value=self.value)
-
-    def extra_repr(self) -> str:
-        """Threshold and value."""
-        return f"threshold={self.threshold}, value={self.value}"
+        return threshold(input, threshold=self.threshold, value=self.value)

@@ -8,13 +8,27 @@ import math
 
 import numpy as np
 
-from manual.activations.tails import above, below, exp_limit, exp_of
-from manual.contract import Array, Backward, clip, numbers, require_floats
+from manual.arrays import exp_range
+from manual.contract import Array, Backward, require_floats
+from manual.elementwise import elementwise
 from manual.module import Module
-from manual.threads import pointwise
 
-# The odd numbers of tanh's continued fraction: up to |x| = 1, float32 needs them from 11 on, longer formats from 21.
-FRACTION = 21.0, 19.0, 17.0, 15.0, 13.0, 11.0, 9.0, 7.0, 5.0, 3.0
+__all__ = [
+    "LogSigmoid",
+    "Sigmoid",
+    "Softplus",
+    "Softsign",
+    "Tanh",
+    "Tanhshrink",
+    "logsigmoid",
+    "sigmoid",
+    "softplus",
+    "softsign",
+    "tanh",
+    "tanhshrink",
+]
+
+FRACTION = 21.0, 19.0, 17.0, 15.0, 13.0, 11.0, 9.0, 7.0, 5.0, 3.0  # of tanh's continued fraction, enough up to |x| = 1
 
 
 def sigmoid(x: Array, /) -> tuple[Array, Backward]:
@@ -26,21 +40,19 @@ def sigmoid(x: Array, /) -> tuple[Array, Backward]:
     Source:    Verhulst 1845; Rumelhart, Hinton & Williams 1986
     """
     require_floats("sigmoid", "x", x)
-    limit = exp_limit(x.dtype)
-    (one,) = numbers(x.dtype, 1.0)
+    return elementwise("sigmoid", _sigmoid, x, within=(-math.inf, exp_range(x.dtype)[1]), beyond=_sigmoid_far)
 
-    def curve(x, y):
-        far = above(x, limit)
-        np.exp(x if far is None else clip(x, -math.inf, limit), out=y)
-        slope = np.add(y, one, out=...)
-        y /= slope
-        np.divide(y, slope, out=slope)
-        if far is not None:  # z would overflow: σ(x) = 1, σ(−x) = exp(−x)
-            y[far] = 1.0
-            slope[far] = np.exp(-x[far])
-        return slope
 
-    return pointwise("sigmoid", curve, x)
+def _sigmoid(x):
+    z = np.exp(x)
+    denominator = 1.0 + z
+    y = z / denominator
+    return y, y / denominator
+
+
+def _sigmoid_far(x):
+    """Far on the right, where z overflows, σ(x) is 1 and σ′(x) = exp(−x)."""
+    return 1.0, np.exp(-x)
 
 
 class Sigmoid(Module):
@@ -48,7 +60,7 @@ class Sigmoid(Module):
 
     def forward(self, input: Array) -> tuple[Array, Backward]:
         """Apply `sigmoid` to each element."""
-        return self.call(sigmoid, (input,))
+        return sigmoid(input)
 
 
 def tanh(x: Array, /) -> tuple[Array, Backward]:
@@ -59,20 +71,14 @@ def tanh(x: Array, /) -> tuple[Array, Backward]:
     Shapes:    x, y (...)
     """
     require_floats("tanh", "x", x)
-    one, minus_two, four = numbers(x.dtype, 1.0, -2.0, 4.0)
+    return elementwise("tanh", _tanh, x)
 
-    def curve(x, y):
-        np.tanh(x, out=y)
-        e = np.abs(x, out=...)
-        e *= minus_two
-        np.exp(e, out=e)
-        slope = np.add(e, one, out=...)
-        np.square(slope, out=slope)
-        np.divide(e, slope, out=slope)
-        slope *= four
-        return slope
 
-    return pointwise("tanh", curve, x)
+def _tanh(x):
+    e = np.exp(-2.0 * abs(x))
+    slope = e / np.square(1.0 + e)
+    slope *= 4.0
+    return np.tanh(x), slope
 
 
 class Tanh(Module):
@@ -80,7 +86,7 @@ class Tanh(Module):
 
     def forward(self, input: Array) -> tuple[Array, Backward]:
         """Apply `tanh` to each element."""
-        return self.call(tanh, (input,))
+        return tanh(input)
 
 
 def softsign(x: Array, /) -> tuple[Array, Backward]:
@@ -92,19 +98,13 @@ def softsign(x: Array, /) -> tuple[Array, Backward]:
     Source:    Bergstra, Desjardins, Lamblin & Bengio 2009, Quadratic Polynomials Learn Better Image Features
     """
     require_floats("softsign", "x", x)
-    largest = float(np.finfo(x.dtype).max)
-    (one,) = numbers(x.dtype, 1.0)
+    return elementwise("softsign", _softsign, x)
 
-    def curve(x, y):
-        clip(x, -largest, largest, out=y)  # ±∞ gives ±1, not NaN
-        denominator = np.abs(y, out=...)
-        denominator += one
-        y /= denominator
-        slope = np.divide(one, denominator, out=...)
-        slope /= denominator  # not 1 / (1 + |x|)², which overflows
-        return slope
 
-    return pointwise("softsign", curve, x)
+def _softsign(x):
+    x = x.clip(np.finfo(x.dtype).min, np.finfo(x.dtype).max)  # ±∞ gives ±1, and not NaN
+    denominator = 1.0 + abs(x)
+    return x / denominator, 1.0 / denominator / denominator  # not 1 / (1 + |x|)², which overflows
 
 
 class Softsign(Module):
@@ -112,7 +112,7 @@ class Softsign(Module):
 
     def forward(self, input: Array) -> tuple[Array, Backward]:
         """Apply `softsign` to each element."""
-        return self.call(softsign, (input,))
+        return softsign(input)
 
 
 def tanhshrink(x: Array, /) -> tuple[Array, Backward]:
@@ -124,27 +124,21 @@ def tanhshrink(x: Array, /) -> tuple[Array, Backward]:
     Source:    the continued fraction: Lambert 1768
     """
     require_floats("tanhshrink", "x", x)
-    one, innermost, *outer = numbers(x.dtype, 1.0, *FRACTION[5 if x.dtype.itemsize <= 4 else 0 :])
+    return elementwise("tanhshrink", _tanhshrink, x)
 
-    def curve(x, y):
-        # x − tanh x cancels where |x| is small, the fraction converges there. So it is taken of c, x cut off at ±1, and the
-        # difference from there on, which is 0 where x = c, is added.
-        tanh_x = np.tanh(x, out=...)
-        c = clip(x, -1.0, 1.0)
-        square = np.square(c, out=...)
-        w = np.divide(square, innermost, out=...)
-        for odd in outer:
-            w += odd
-            np.divide(square, w, out=w)
-        np.add(w, one, out=y)
-        np.divide(w, y, out=w)
-        w *= c
-        np.subtract(x, tanh_x, out=y)
-        y -= c - np.tanh(c)
-        y += w
-        return np.square(tanh_x, out=tanh_x)  # the slope
 
-    return pointwise("tanhshrink", curve, x)
+def _tanhshrink(x):
+    # x − tanh x cancels where |x| is small, and there the fraction converges. So it is taken of c, x clipped to ±1, and the
+    # difference from there on, x − tanh x − (c − tanh c), which is 0 where x = c, is added.
+    tanh_x, c = np.tanh(x), x.clip(-1.0, 1.0)
+    square = c * c
+    w = square / FRACTION[0]
+    for odd in FRACTION[1:]:
+        w = square / (w + odd)
+    y = x - tanh_x
+    y -= c - np.tanh(c)
+    y += c * (w / (1.0 + w))
+    return y, tanh_x * tanh_x
 
 
 class Tanhshrink(Module):
@@ -152,7 +146,7 @@ class Tanhshrink(Module):
 
     def forward(self, input: Array) -> tuple[Array, Backward]:
         """Apply `tanhshrink` to each element."""
-        return self.call(tanhshrink, (input,))
+        return tanhshrink(input)
 
 
 def logsigmoid(x: Array, /) -> tuple[Array, Backward]:
@@ -163,23 +157,17 @@ def logsigmoid(x: Array, /) -> tuple[Array, Backward]:
     Shapes:    x, y (...)
     """
     require_floats("logsigmoid", "x", x)
-    limit = exp_limit(x.dtype)
-    (one,) = numbers(x.dtype, 1.0)
+    return elementwise("logsigmoid", _logsigmoid, x, within=(exp_range(x.dtype)[0], math.inf), beyond=_logsigmoid_far)
 
-    def curve(x, y):
-        far = below(x, -limit)
-        w = np.negative(x if far is None else clip(x, -limit, math.inf), out=...)
-        np.exp(w, out=w)
-        np.log1p(w, out=y)
-        np.negative(y, out=y)
-        slope = np.add(w, one, out=...)
-        np.divide(w, slope, out=slope)
-        if far is not None:  # w would overflow: log σ(x) is x to the last digit
-            y[far] = x[far]
-            slope[far] = 1.0
-        return slope
 
-    return pointwise("logsigmoid", curve, x)
+def _logsigmoid(x):
+    w = np.exp(-x)
+    return -np.log1p(w), w / (1.0 + w)
+
+
+def _logsigmoid_far(x):
+    """Far on the left, where w overflows, log σ(x) is x to the last digit, and σ(−x) is 1."""
+    return x, 1.0
 
 
 class LogSigmoid(Module):
@@ -187,7 +175,7 @@ class LogSigmoid(Module):
 
     def forward(self, input: Array) -> tuple[Array, Backward]:
         """Apply `logsigmoid` to each element."""
-        return self.call(logsigmoid, (input,))
+        return logsigmoid(input)
 
 
 def softplus(x: Array, /, *, beta: float = 1.0, threshold: float = 20.0) -> tuple[Array, Backward]:
@@ -202,32 +190,26 @@ def softplus(x: Array, /, *, beta: float = 1.0, threshold: float = 20.0) -> tupl
     require_floats("softplus", "x", x)
     if not (math.isfinite(beta) and beta != 0):
         raise ValueError(f"softplus: beta must be finite and not 0, got {beta}")
-    limit = min(threshold, exp_limit(x.dtype))  # beyond exp_limit, before z overflows, log(1 + z) is βx to the last digit
-    (one,) = numbers(x.dtype, 1.0)
+    lowest, highest = exp_range(x.dtype)
+    if beta != 1.0:
+        lowest = -4.0  # further down, what β rounds off the exponent shows in z
+    limits = sorted((lowest / beta, min(highest, threshold) / beta))
 
-    def curve(x, y):
-        with np.errstate(over="ignore"):  # of βx, which is cut off
-            scaled = x if beta == 1.0 else np.multiply(x, beta, out=...)
-            linear = above(scaled, limit)
-            if linear is not None:
-                scaled = clip(scaled, -math.inf, limit)
-            # What β rounds off the exponent would be lost
-            z = (
-                np.exp(scaled, out=...)
-                if beta == 1.0
-                else exp_of(lambda x: clip(np.multiply(x, beta, out=...), -math.inf, limit), x)
-            )
-        np.log1p(z, out=y)
-        if beta != 1.0:
-            y /= beta
-        slope = np.add(z, one, out=...)
-        np.divide(z, slope, out=slope)
-        if linear is not None:
-            y[linear] = x[linear]
-            slope[linear] = 1.0
-        return slope
+    def curve(x):
+        z = np.exp(x if beta == 1.0 else beta * x)
+        y = np.log1p(z)
+        return y if beta == 1.0 else y / beta, z / (1.0 + z)
 
-    return pointwise("softplus", curve, x)
+    def far(x):
+        """log(1 + z) = max(βx, 0) + log(1 + e) and σ(βx) = 1 / (1 + e) or e / (1 + e), with e = exp(−|βx|)."""
+        v = beta * x
+        e = np.exp(-abs(v))
+        y = (np.maximum(v, 0.0) + np.log1p(e)) / beta
+        slope = np.where(v > 0, 1.0, e) / (1.0 + e)
+        linear = v > threshold
+        return np.where(linear, x, y), np.where(linear, 1.0, slope)
+
+    return elementwise("softplus", curve, x, within=(limits[0], limits[1]), beyond=far)
 
 
 class Softplus(Module):
@@ -238,8 +220,4 @@ class Softplus(Module):
 
     def forward(self, input: Array) -> tuple[Array, Backward]:
         """Apply `softplus` to each element."""
-        return self.call(softplus, (input,), beta=self.beta, threshold=self.threshold)
-
-    def extra_repr(self) -> str:
-        """The bend, and where the straight part begins."""
-        return f"beta={self.beta}, threshold={self.threshold}"
+        return softplus(input, beta=self.beta, threshold=self.threshold)

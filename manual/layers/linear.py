@@ -6,18 +6,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from manual.contract import (
-    Array,
-    Backward,
-    broadcast_shape,
-    cotangent,
-    require_floats,
-    require_shape,
-    sum_rows,
-    sum_to_shape,
-)
+from manual.arrays import sum_over_rows, sum_to_shape
+from manual.contract import Array, Backward, broadcast_shape, cotangent, needed, require_floats, require_shape
 from manual.initialization import uniform_fan_in
-from manual.module import Module, Parameter, wrong_needs
+from manual.module import Module, Parameter
+
+__all__ = ["Bilinear", "Identity", "Linear", "bilinear", "linear"]
 
 
 def linear(x: Array, weight: Array, bias: Array | None = None, /) -> tuple[Array, Backward]:
@@ -41,13 +35,11 @@ def linear(x: Array, weight: Array, bias: Array | None = None, /) -> tuple[Array
     shape, dtype = output.shape, output.dtype
 
     def backward(grad_output, needs=None):
-        need_x, need_weight, need_bias = needs or (True, True, True)
+        need_x, need_weight, need_bias = needed("linear", needs, 3)
         grad_output = cotangent("linear", grad_output, shape, dtype)
         grad_x = grad_output.dot(weight) if need_x else None
         grad_weight = grad_output.T.dot(x) if need_weight else None
-        grad_bias = None
-        if need_bias and bias is not None:
-            grad_bias = sum_rows(grad_output) if bias.shape == (len(weight),) else _grad_bias(grad_output, bias)
+        grad_bias = _grad_bias(grad_output, bias) if need_bias and bias is not None else None
         return grad_x, grad_weight, grad_bias
 
     return output, backward
@@ -67,7 +59,7 @@ def _linear_of_rows(x: Array, weight: Array, bias: Array | None) -> tuple[Array,
     shape, dtype = output.shape, output.dtype
 
     def backward(grad_output, needs=None):
-        need_x, need_weight, need_bias = needs or (True, True, True)
+        need_x, need_weight, need_bias = needed("linear", needs, 3)
         grad_output = cotangent("linear", grad_output, shape, dtype)
         grad_rows = grad_output.reshape(len(rows), math.prod(weight.shape[:-1]))
         grad_x, grad_weight, _ = linear_backward(grad_rows, (need_x, need_weight, False))
@@ -82,6 +74,7 @@ def _linear_of_rows(x: Array, weight: Array, bias: Array | None) -> tuple[Array,
 
 
 def _grad_bias(grad_output: Array, bias: Array) -> Array:
+    """Σ over the samples that share the bias."""
     grad = sum_to_shape(grad_output, bias.shape)
     return grad.copy() if grad is grad_output else grad  # the caller's array is the caller's
 
@@ -112,11 +105,7 @@ class Linear(Module):
 
     def forward(self, input: Array) -> tuple[Array, Backward]:
         """Map `input` (..., in_features) to (..., out_features)."""
-        return self.call(linear, (input,), (self.weight, self.bias))
-
-    def extra_repr(self) -> str:
-        """The sizes."""
-        return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
+        return self.call(linear, input, self.weight, self.bias)
 
 
 def bilinear(x1: Array, x2: Array, weight: Array, bias: Array | None = None, /) -> tuple[Array, Backward]:
@@ -146,7 +135,7 @@ def bilinear(x1: Array, x2: Array, weight: Array, bias: Array | None = None, /) 
     shape, dtype = output.shape, output.dtype
 
     def backward(grad_output, needs=None):
-        need_x1, need_x2, need_weight, need_bias = needs or (True, True, True, True)
+        need_x1, need_x2, need_weight, need_bias = needed("bilinear", needs, 4)
         grad_rows = cotangent("bilinear", grad_output, shape, dtype).reshape(samples, out)
         grad_x1 = grad_x2 = grad_weight = None
         if need_x1 or need_weight:  # gₖ x₂ⱼ for each sample
@@ -157,7 +146,7 @@ def bilinear(x1: Array, x2: Array, weight: Array, bias: Array | None = None, /) 
                 grad_weight = grad_half.T.dot(rows1).reshape(out, in2, in1).transpose(0, 2, 1)
         if need_x2:
             grad_x2 = np.matmul(grad_rows[:, None, :], half).reshape(x2.shape)
-        grad_bias = sum_rows(grad_rows) if bias is not None and need_bias else None
+        grad_bias = sum_over_rows(grad_rows) if bias is not None and need_bias else None
         return grad_x1, grad_x2, grad_weight, grad_bias
 
     return output, backward
@@ -183,14 +172,7 @@ class Bilinear(Module):
 
     def forward(self, input1: Array, input2: Array) -> tuple[Array, Backward]:
         """Map `input1` (..., in1_features) and `input2` (..., in2_features) to (..., out_features)."""
-        return self.call(bilinear, (input1, input2), (self.weight, self.bias))
-
-    def extra_repr(self) -> str:
-        """The sizes."""
-        return (
-            f"in1_features={self.in1_features}, in2_features={self.in2_features}, "
-            f"out_features={self.out_features}, bias={self.bias is not None}"
-        )
+        return self.call(bilinear, input1, input2, self.weight, self.bias)
 
 
 class Identity(Module):
@@ -202,8 +184,6 @@ class Identity(Module):
         """Return `input` itself."""
 
         def backward(grad_output, needs=None):
-            if needs is not None and len(needs) != 1:
-                raise wrong_needs("Identity", needs, 1)
-            return (grad_output if needs is None or needs[0] else None,)
+            return (grad_output if needed("Identity", needs, 1)[0] else None,)
 
         return input, backward

@@ -10,11 +10,11 @@ from numpy.typing import DTypeLike
 
 from manual.activations.normalized import log_softmax
 from manual.containers import ModuleList, Sequential
-from manual.contract import Array, Backward, cotangent, require_floats, require_indices, require_shape
+from manual.contract import Array, Backward, cotangent, needed, require_floats, require_indices, require_shape
 from manual.layers.linear import Linear
 from manual.losses.classification import cross_entropy
 from manual.losses.reduction import reduce
-from manual.module import Module, wrong_needs
+from manual.module import Module
 
 
 class AdaptiveLogSoftmaxWithLoss(Module):
@@ -82,15 +82,13 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         loss, loss_backward = reduce(op, surprise, "mean")
 
         def backward(grads, needs=None):
-            if needs is not None and len(needs) != 2:
-                raise wrong_needs(op, needs, 2)
+            need_x, _ = needed(op, needs, 2)
             grad_output, grad_loss = grads
             grad = np.zeros_like(surprise)
             if grad_output is not None:
                 grad -= cotangent(op, grad_output, shape, surprise.dtype)
             if grad_loss is not None:
                 grad += loss_backward(grad_loss)
-            need_x = needs is None or needs[0]
             grad_x = head_backward(grad, need_x)
             for members, network_backward in tail_backwards:
                 grad_members = network_backward(grad[members], need_x)
@@ -115,7 +113,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
             grad_output = cotangent("log_prob", grad_output, output.shape, output.dtype)
             grad_parts = np.split(grad_output, self.cutoffs[:-1], axis=1)
             of_clusters = [grad.sum(axis=1, keepdims=True) for grad in grad_parts[1:]]
-            need_x = needs is None or needs[0]
+            (need_x,) = needed("log_prob", needs, 1)
             grad_x = head_backward(np.concatenate((grad_parts[0], *of_clusters), axis=1), need_x)
             for network_backward, grad in zip(tail_backwards, grad_parts[1:]):
                 grad_through_network = network_backward(grad, need_x)

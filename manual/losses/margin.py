@@ -5,18 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from manual.contract import (
-    Array,
-    Backward,
-    broadcast,
-    broadcast_shape,
-    require_floats,
-    require_indices,
-    require_shape,
-    sum_to_shape,
-)
+from manual.arrays import broadcast, sum_to_shape
+from manual.contract import Array, Backward, broadcast_shape, require_floats, require_indices, require_shape
 from manual.losses.reduction import reduce
-from manual.losses.regression import to_both_sides
+from manual.arrays import to_both_sides
 from manual.module import Module
 
 

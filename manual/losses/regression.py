@@ -1,12 +1,13 @@
 """Losses between a prediction and a target that are numbers of the same kind."""
 
-from typing import Any
-
 import numpy as np
 
-from manual.contract import Array, Backward, require_floats, require_shape, sum_to_shape
-from manual.losses.reduction import reduce
+from manual.arrays import sum_to_shape
+from manual.contract import Array, Backward, broadcast_shape, needed, require_floats, require_shape
+from manual.elementwise import elementwise
 from manual.module import Module
+
+__all__ = ["HuberLoss", "L1Loss", "MSELoss", "SmoothL1Loss", "huber_loss", "l1_loss", "mse_loss", "smooth_l1_loss"]
 
 
 def mse_loss(x: Array, target: Array, weight: Array | None = None, /, *, reduction: str = "mean") -> tuple[Array, Backward]:
@@ -18,25 +19,13 @@ def mse_loss(x: Array, target: Array, weight: Array | None = None, /, *, reducti
     Shapes:    x and target broadcast to one another; weight has the shape of x; L () or, with reduction none, theirs
     Source:    Legendre 1805, Gauss 1809
     """
-    difference = _difference("mse_loss", x, target, weight)
-    loss = difference * difference
-    weighted = loss if weight is None else weight * loss
-    output, reduce_backward = reduce("mse_loss", weighted, reduction, None if weight is None else weight.sum())
+    _require_pair("mse_loss", x, target, weight)
+    return _weighted_mean("mse_loss", _squared_error, x, target, weight, reduction)
 
-    def backward(grad_output, needs=None):
-        need_x, need_target, need_weight = needs or (True, True, True)
-        grad = reduce_backward(grad_output)
-        grad_x = grad_target = grad_weight = None
-        if need_x or need_target:
-            grad_difference = difference * (2.0 * grad)
-            if weight is not None:
-                grad_difference *= weight
-            grad_x, grad_target = to_both_sides(grad_difference, x, target, need_x, need_target)
-        if need_weight and weight is not None:
-            grad_weight = _grad_weight(loss, output, grad, weight, reduction)
-        return grad_x, grad_target, grad_weight
 
-    return output, backward
+def _squared_error(x, target, weight):
+    difference = x - target
+    return _weighted(difference * difference, difference + difference, weight)
 
 
 class MSELoss(Module):
@@ -47,7 +36,7 @@ class MSELoss(Module):
 
     def forward(self, input: Array, target: Array) -> tuple[Array, Backward]:
         """Compare `input` with `target`."""
-        return self.call(mse_loss, (input, target), (None,), reduction=self.reduction)
+        return self.call(mse_loss, input, target, None, reduction=self.reduction)
 
 
 def l1_loss(x: Array, target: Array, weight: Array | None = None, /, *, reduction: str = "mean") -> tuple[Array, Backward]:
@@ -59,26 +48,13 @@ def l1_loss(x: Array, target: Array, weight: Array | None = None, /, *, reductio
     Shapes:    x and target broadcast to one another; weight has the shape of x; L () or, with reduction none, theirs
     Kinks:     the gradient at x = t is 0
     """
-    difference = _difference("l1_loss", x, target, weight)
-    loss = np.abs(difference)
-    weighted = loss if weight is None else weight * loss
-    output, reduce_backward = reduce("l1_loss", weighted, reduction, None if weight is None else weight.sum())
+    _require_pair("l1_loss", x, target, weight)
+    return _weighted_mean("l1_loss", _absolute_error, x, target, weight, reduction)
 
-    def backward(grad_output, needs=None):
-        need_x, need_target, need_weight = needs or (True, True, True)
-        grad = reduce_backward(grad_output)
-        grad_x = grad_target = grad_weight = None
-        if need_x or need_target:
-            grad_difference = np.sign(difference)
-            grad_difference *= grad
-            if weight is not None:
-                grad_difference *= weight
-            grad_x, grad_target = to_both_sides(grad_difference, x, target, need_x, need_target)
-        if need_weight and weight is not None:
-            grad_weight = _grad_weight(loss, output, grad, weight, reduction)
-        return grad_x, grad_target, grad_weight
 
-    return output, backward
+def _absolute_error(x, target, weight):
+    difference = x - target
+    return _weighted(abs(difference), np.sign(difference), weight)
 
 
 class L1Loss(Module):
@@ -89,7 +65,7 @@ class L1Loss(Module):
 
     def forward(self, input: Array, target: Array) -> tuple[Array, Backward]:
         """Compare `input` with `target`."""
-        return self.call(l1_loss, (input, target), (None,), reduction=self.reduction)
+        return self.call(l1_loss, input, target, None, reduction=self.reduction)
 
 
 def smooth_l1_loss(x: Array, target: Array, /, *, reduction: str = "mean", beta: float = 1.0) -> tuple[Array, Backward]:
@@ -104,25 +80,17 @@ def smooth_l1_loss(x: Array, target: Array, /, *, reduction: str = "mean", beta:
     """
     if not beta >= 0:
         raise ValueError(f"smooth_l1_loss: beta must not be negative, got {beta}")
-    difference = _difference("smooth_l1_loss", x, target, None)
-    slope = np.clip(difference, -beta, beta, out=np.empty_like(difference))
-    loss = np.multiply(slope, -0.5, out=...)
-    loss += difference
-    if beta == 0:
-        np.sign(difference, out=slope)
-    else:
-        slope /= beta
-    loss *= slope
-    output, reduce_backward = reduce("smooth_l1_loss", loss, reduction)
+    _require_pair("smooth_l1_loss", x, target)
 
-    def backward(grad_output, needs=None):
-        need_x, need_target = needs or (True, True)
-        grad = reduce_backward(grad_output)
-        if not (need_x or need_target):
-            return None, None
-        return to_both_sides(slope * grad, x, target, need_x, need_target)
+    def curve(x, target):
+        difference = x - target
+        clipped = difference.clip(-beta, beta)
+        slope = clipped / beta if beta else np.sign(difference)
+        clipped *= -0.5
+        clipped += difference
+        return slope * clipped, slope, lambda: -slope
 
-    return output, backward
+    return elementwise("smooth_l1_loss", curve, x, target, reduction=reduction)
 
 
 class SmoothL1Loss(Module):
@@ -133,7 +101,7 @@ class SmoothL1Loss(Module):
 
     def forward(self, input: Array, target: Array) -> tuple[Array, Backward]:
         """Compare `input` with `target`."""
-        return self.call(smooth_l1_loss, (input, target), reduction=self.reduction, beta=self.beta)
+        return smooth_l1_loss(input, target, reduction=self.reduction, beta=self.beta)
 
 
 def huber_loss(
@@ -149,28 +117,14 @@ def huber_loss(
     """
     if not delta > 0:
         raise ValueError(f"huber_loss: delta must be positive, got {delta}")
-    difference = _difference("huber_loss", x, target, weight)
-    slope = np.clip(difference, -delta, delta, out=np.empty_like(difference))
-    loss = np.multiply(slope, -0.5, out=...)
-    loss += difference
-    loss *= slope
-    weighted = loss if weight is None else np.multiply(loss, weight, out=...)
-    output, reduce_backward = reduce("huber_loss", weighted, reduction)
+    _require_pair("huber_loss", x, target, weight)
 
-    def backward(grad_output, needs=None):
-        need_x, need_target, need_weight = needs or (True, True, True)
-        grad = reduce_backward(grad_output)
-        grad_x = grad_target = grad_weight = None
-        if need_x or need_target:
-            grad_difference = slope * grad
-            if weight is not None:
-                grad_difference *= weight
-            grad_x, grad_target = to_both_sides(grad_difference, x, target, need_x, need_target)
-        if need_weight and weight is not None:
-            grad_weight = sum_to_shape(loss * grad, weight.shape)
-        return grad_x, grad_target, grad_weight
+    def curve(x, target, weight):
+        difference = x - target
+        clipped = difference.clip(-delta, delta)
+        return _weighted(clipped * (difference - 0.5 * clipped), clipped, weight)
 
-    return output, backward
+    return elementwise("huber_loss", curve, x, target, weight, reduction=reduction)
 
 
 class HuberLoss(Module):
@@ -181,30 +135,39 @@ class HuberLoss(Module):
 
     def forward(self, input: Array, target: Array) -> tuple[Array, Backward]:
         """Compare `input` with `target`."""
-        return self.call(huber_loss, (input, target), (None,), reduction=self.reduction, delta=self.delta)
+        return self.call(huber_loss, input, target, None, reduction=self.reduction, delta=self.delta)
 
 
-def to_both_sides(grad_difference: Array, x: Array, target: Array, need_x: bool, need_target: bool) -> tuple[Any, Any]:
-    """From the gradient of x − t to those of x and of t, in their shapes before broadcasting."""
-    grad_x = sum_to_shape(grad_difference, x.shape) if need_x else None
-    grad_target = np.negative(sum_to_shape(grad_difference, target.shape), out=...) if need_target else None
-    return grad_x, grad_target
-
-
-def _difference(op: str, x: Array, target: Array, weight: Array | None) -> Array:
+def _require_pair(op: str, x: Array, target: Array, weight: Array | None = None) -> None:
     require_floats(op, "x target weight", x, target, weight)
+    if x.shape != target.shape:
+        broadcast_shape(op, x=x, target=target)
     if weight is not None:
         require_shape(op, "weight", weight, x.shape)
-    try:
-        return x - target
-    except ValueError:
-        raise ValueError(
-            f"{op}: expected x and target of shapes that broadcast together, got {x.shape} and {target.shape}"
-        ) from None
 
 
-def _grad_weight(loss: Array, output: Array, grad: Any, weight: Array, reduction: str) -> Array:
-    # The mean Σ w ℓ / Σ w also has the weights below: their part is −L.
-    if reduction == "mean":
-        return (sum_to_shape(loss, weight.shape) - output) * grad
-    return sum_to_shape(loss * grad, weight.shape)
+def _weighted(loss, slope, weight):
+    """W ℓ and its slopes, ℓ being a function of x − t: in t that of x with its sign changed, in w the loss."""
+    if weight is None:
+        return loss, slope, lambda: -slope, None
+    slope *= weight
+    return weight * loss, slope, lambda: -slope, loss
+
+
+def _weighted_mean(op, curve, x, target, weight, reduction):
+    """The reduced loss, its mean being Σ w ℓ / Σ w."""
+    if weight is None or reduction != "mean":
+        return elementwise(op, curve, x, target, weight, reduction=reduction)
+    total = weight.sum()
+    output, mean_backward = elementwise(op, curve, x, target, weight, reduction="mean", total=total)
+
+    def backward(grad_output, needs=None):
+        need_x, need_target, need_weight = needed(op, needs, 3)
+        grad_x, grad_target, _ = mean_backward(grad_output, (need_x, need_target, False))
+        grad_weight = None
+        if need_weight:  # the weights stand below as well: ∂L/∂w = (ℓ − L) / Σ w
+            losses, _ = elementwise(op, curve, x, target, None)
+            grad_weight = (sum_to_shape(losses, weight.shape) - output) * (grad_output / total)
+        return grad_x, grad_target, grad_weight
+
+    return output, backward

@@ -5,10 +5,11 @@ from functools import partial
 
 import numpy as np
 
-from manual.contract import Array, Backward, broadcast, broadcast_shape, require_floats, sum_to_shape
+from manual.arrays import broadcast, sum_to_shape
+from manual.contract import Array, Backward, broadcast_shape, require_floats
 from manual.losses.margin import signs
 from manual.losses.reduction import reduce
-from manual.losses.regression import to_both_sides
+from manual.arrays import to_both_sides
 from manual.module import Module
 
 Distance = Callable[..., tuple[Array, Backward]]

@@ -1,0 +1,65 @@
+"""Small tools for arrays: broadcasting and its inverse, sums as products, extremes, exponentials."""
+
+import math
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from manual.contract import Array, broadcast_shape
+
+
+def broadcast(op: str, **arrays: Array) -> tuple[Array, ...]:
+    """The arrays, repeated to the shape to which all broadcast, without copies."""
+    shape = broadcast_shape(op, **arrays)
+    return tuple(array if array.shape == shape else np.broadcast_to(array, shape) for array in arrays.values())
+
+
+def sum_to_shape(grad: Array, shape: tuple[int, ...]) -> Array:
+    """Undo a broadcast: sum `grad` over every axis along which an array of `shape` was repeated."""
+    if grad.shape == shape:
+        return grad
+    if grad.ndim == 2 and grad.shape[1:] == shape:
+        return sum_over_rows(grad)
+    added = grad.ndim - len(shape)
+    repeated = tuple(axis + added for axis, size in enumerate(shape) if size == 1 and grad.shape[axis + added] != 1)
+    return np.asarray(np.add.reduce(grad, axis=(*range(added), *repeated))).reshape(shape)
+
+
+def to_both_sides(grad_difference: Array, x: Array, target: Array, need_x: bool, need_target: bool) -> tuple[Any, Any]:
+    """From the gradient of x − t to those of x and of t, in their shapes before broadcasting."""
+    grad_x = sum_to_shape(grad_difference, x.shape) if need_x else None
+    grad_target = np.negative(sum_to_shape(grad_difference, target.shape), out=...) if need_target else None
+    return grad_x, grad_target
+
+
+def sum_over_rows(matrix: Array) -> Array:
+    """Σ over the rows of a matrix, a number for each column: as a product with ones, faster than `sum(axis=0)`."""
+    return _ones(len(matrix), matrix.dtype).dot(matrix)
+
+
+def sum_of_rows(matrix: Array) -> Array:
+    """Σ over each row of a matrix: a product of each with ones, in this thread alone, where `dot` would start those of BLAS."""
+    return np.vecdot(matrix, _ones(matrix.shape[1], matrix.dtype))
+
+
+@lru_cache(maxsize=32)
+def _ones(count: int, dtype: np.dtype[Any]) -> Array:
+    return np.ones(count, dtype)
+
+
+def smallest(x: Array) -> Any:
+    """The minimum of an array (∞ of none), as a number. `argmin` finds its place in less time than `min` takes."""
+    return x.item(x.argmin()) if x.size else math.inf
+
+
+def largest(x: Array) -> Any:
+    """The maximum of an array (−∞ of none), as a number."""
+    return x.item(x.argmax()) if x.size else -math.inf
+
+
+@lru_cache
+def exp_range(dtype: np.dtype[Any]) -> tuple[float, float]:
+    """Where exp(x) and exp(−x) are both normal numbers: |x| ≤ 87 in float32, |x| ≤ 708 in float64."""
+    limit = float(np.floor(-np.log(np.finfo(dtype).tiny)))
+    return -limit, limit
