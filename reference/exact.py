@@ -157,6 +157,20 @@ exactly = each(lambda x: mp.mpf(float(x)))
 detach = each(_value)  # the number alone, through which no derivative goes
 
 
+def parts(function: Callable[..., Any], x: Any, axis: int = -1) -> list[Any]:
+    """Terms of value 0, one for each entry of x along an axis, that together have the derivative of f(x), an array or terms.
+
+    Where one input reaches several entries, its derivative is a sum over them, which can cancel: so each counts as a term.
+    """
+    terms = []
+    for j in range(x.shape[axis]):
+        moved, entry = detach(x), (*(slice(None),) * (axis % x.ndim), j)
+        moved[entry] = x[entry]
+        found = function(moved)
+        terms += [term - detach(term) for term in (found if isinstance(found, list) else [found])]
+    return terms
+
+
 _cached = lru_cache(maxsize=1 << 14)  # a value is wanted again for its derivative, and by another function of the same numbers
 
 

@@ -59,7 +59,12 @@ def _cases(torch_loses):
         Case("ties", ([[1.0, 1.0, 1.0], [2.0, 0.0, 2.0]],), {"dim": 1}),
         Case("wide", (normal(4, 6, scale=5.0),), {"dim": 1}, torch_loses=torch_loses),
         Case("saturated, ±30", ([[30.0, -30.0, 0.0], [0.0, 30.0, 30.0]],), {"dim": 1}, torch_loses=torch_loses),
-        Case("saturated, ±1000", ([[1000.0, -1000.0, 999.0], [-1000.0, 900.0, 960.0]],), {"dim": 1}, torch_loses=torch_loses),
+        Case(
+            "saturated, ±1000",
+            ([[1000.0, -1000.0, 999.0], [-1000.0, 900.0, 960.0], [-960.0, -1000.0, 1000.0]],),
+            {"dim": 1},
+            torch_loses=torch_loses,
+        ),
     )
 
 

@@ -1,6 +1,7 @@
 """Cases of the cross-entropy of a linear layer's scores."""
 
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,9 @@ import torch.nn.functional as F
 
 import manual
 from reference.case import Case, ModuleCase, Operation, build, classes, normal, probabilities, uniform
-from reference.cases.losses.classification import cross_entropy
+from reference.cases.losses.classification import LOST, cross_entropy
 from reference.cases.losses.reduction import REDUCTIONS
-from reference.exact import detach
+from reference.exact import detach, parts
 
 
 def _linear_cross_entropy(
@@ -21,17 +22,9 @@ def _linear_cross_entropy(
     if linear_bias is not None:
         scores = scores + linear_bias
     constants["ignore_index"] = -100 if ignore_index is None else ignore_index
-    still_scores, still_target, still_weight = (
-        a if a is None or a.dtype != object else detach(a) for a in (scores, target, weight)
-    )
-    terms = cross_entropy(still_scores, target, weight, **constants)
-    # The gradient of each score reaches x by itself, and there they may cancel: each is a term, of value 0.
-    axis = (slice(None),) * (x.ndim - 1)
-    for j in range(len(linear_weight)):
-        moved = still_scores.copy()
-        moved[(*axis, j)] = scores[(*axis, j)]
-        terms += [term - detach(term) for term in cross_entropy(moved, still_target, still_weight, **constants)]
-    return terms
+    still_target, still_weight = (a if a is None or a.dtype != object else detach(a) for a in (target, weight))
+    terms = cross_entropy(detach(scores), target, weight, **constants)
+    return terms + parts(lambda moved: cross_entropy(moved, still_target, still_weight, **constants), scores, x.ndim - 1)
 
 
 def _torch(x, linear_weight, target, linear_bias=None, weight=None, options=None, **constants: Any):
@@ -94,7 +87,7 @@ OPERATIONS = (
         manual.linear_cross_entropy,
         _torch,
         _linear_cross_entropy,
-        cases=_cases,
+        cases=tuple(replace(case, torch_loses=LOST) for case in _cases),
         small=Case("64 → 128, batch 64", (normal(64, 64), normal(128, 64), classes(128, 64))),
         large=Case("256 → 8192, batch 1024", (normal(1024, 256), normal(8192, 256, scale=0.1), classes(8192, 1024))),
     ),

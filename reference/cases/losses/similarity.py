@@ -11,7 +11,7 @@ import torch.nn.functional as F
 import manual
 from reference.case import Case, ModuleCase, Operation, build, normal
 from reference.cases.losses.reduction import REDUCTIONS, reduced
-from reference.exact import detach, mp
+from reference.exact import detach, mp, parts
 
 
 def _cosine_embedding_loss(x1, x2, target, margin=0.0, reduction="mean"):
@@ -31,9 +31,10 @@ def _triplet(distance, anchor, positive, negative, margin, swap, reduction):
     near, far = distance(anchor, positive), distance(anchor, negative)
     if swap:
         between = distance(positive, negative)
-        far = np.where(far < between, far, between)
-    active = margin + near - far >= 0
-    return reduced([active * term for term in (margin, near, -far)], reduction)
+        closer = sum(far) < sum(between)
+        far = [np.where(closer, *pair) for pair in zip(far, between)]
+    active = margin + sum(near) - sum(far) >= 0
+    return reduced([active * term for term in (margin, *near, *(-term for term in far))], reduction)
 
 
 def _norm(x, p):
@@ -45,7 +46,8 @@ def _norm(x, p):
 
 def _triplet_margin_loss(anchor, positive, negative, margin=1.0, p=2.0, eps=1e-6, swap=False, reduction="mean"):
     def distance(a, b):
-        return _norm(np.atleast_1d(a - b) + eps, p)
+        difference = np.atleast_1d(a - b) + eps
+        return [_norm(detach(difference), p), *parts(lambda moved: _norm(moved, p), difference)]
 
     return _triplet(distance, anchor, positive, negative, margin, swap, reduction)
 
@@ -60,7 +62,7 @@ def _triplet_margin_with_distance_loss(
 
 @dataclass(frozen=True)
 class Distance:
-    """A distance on three sides: arrays go to `manual`, tensors to torch."""
+    """A distance on three sides: arrays go to `manual`, tensors to torch, and the definition gives its terms."""
 
     manual: Callable[..., Any]
     torch: Callable[..., Any]
@@ -88,7 +90,7 @@ def _weighted_squares(a, b):
 _SQUARES = Distance(
     _weighted_squares,
     lambda a, b: (torch.arange(1, a.shape[-1] + 1, dtype=a.dtype) * (a - b) ** 2).sum(dim=-1),
-    lambda a, b: (np.arange(1, a.shape[-1] + 1) * (a - b) ** 2).sum(axis=-1),
+    lambda a, b: [(k + 1) * (a[..., k] - b[..., k]) ** 2 for k in range(a.shape[-1])],
 )
 
 
