@@ -69,8 +69,7 @@ class PoissonNLLLoss(Module):
 
     def forward(self, log_input: Array, target: Array) -> tuple[Array, Backward]:
         """Compare the rate, or its logarithm, with the counts `target`."""
-        constants = {"log_input": self.log_input, "full": self.full, "eps": self.eps}
-        return poisson_nll_loss(log_input, target, reduction=self.reduction, **constants)
+        return poisson_nll_loss(log_input, target, log_input=self.log_input, full=self.full, eps=self.eps, reduction=self.reduction)
 
 
 def gaussian_nll_loss(
@@ -116,7 +115,7 @@ def gaussian_nll_loss(
 
     def backward(grad_output, needs=None):
         grad_x, grad_target, grad_var = curve_backward(grad_output, needs)
-        return grad_x, grad_target, None if grad_var is None else grad_var.reshape(var.shape)
+        return grad_x, grad_target, None if grad_var is None else grad_var.reshape(np.shape(var))
 
     return output, backward
 
