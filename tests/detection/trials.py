@@ -83,10 +83,15 @@ def complaints(measure, *arguments):
 
 
 def breaches(operation, case):
-    """Where the contract is broken: what is not needed must be None, what is needed the same whatever else is, and no gradient the
-    cotangent's own memory.
+    """Where the contract is broken: nothing overflows that NumPy would warn of, what is not needed is None, what is needed is the
+    same whatever else is, and no gradient is the cotangent's own memory.
     """
     grad_output = reference(operation, case, np.float64)[0]
+    with np.errstate(divide="raise", over="raise", invalid="raise"):
+        return _breaches(operation, case, grad_output)
+
+
+def _breaches(operation, case, grad_output):
     try:
         _, backward = operation.manual(*case.build(operation.name, np.float64), **case.constants)
         everything = [structure.leaves(grad) for grad in backward(grad_output)]
