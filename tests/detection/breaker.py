@@ -353,15 +353,22 @@ def _replacements(statement):
 def _of_expression(node, rules):
     for rule in rules.get(type(node), ()):
         yield from ((node, replacement) for replacement in rule(node))
+    for child, inner in _children(node, rules):
+        yield from _of_expression(child, inner)
+
+
+def _children(node, rules):
+    """The expressions within an expression, and the rules for each."""
+    if isinstance(node, ast.IfExp):
+        return [(node.body, rules), (node.test, RULES_OF_CONDITIONS), (node.orelse, rules)]
+    children = list(ast.iter_child_nodes(node))
     if isinstance(node, ast.UnaryOp) and _is_integer(node.operand):  # −1 is one number
-        return
-    if isinstance(node, ast.Call) and _name(node) == "reshape":  # in which −1 is no index
-        node = ast.Call(node.func, [argument for argument in node.args if ast.unparse(argument) != "-1"], node.keywords)
-    for field, value in ast.iter_fields(node):
-        inner = RULES_OF_CONDITIONS if isinstance(node, ast.IfExp) and field == "test" else rules
-        for child in value if isinstance(value, list) else [value]:
-            if isinstance(child, ast.expr | ast.comprehension) or (isinstance(child, ast.keyword) and child.arg not in PLACES):
-                yield from _of_expression(child, inner)
+        children = []
+    elif isinstance(node, ast.Call):
+        keywords = [keyword.value for keyword in node.keywords if keyword.arg not in AXES | PLACES]
+        arguments = [argument for argument in node.args if _name(node) != "reshape" or ast.unparse(argument) != "-1"]  # no index
+        children = [node.func, *arguments, *keywords]
+    return [(child, rules) for child in children if isinstance(child, ast.expr | ast.comprehension)]
 
 
 def _broken(tree, node, replacement, function):
