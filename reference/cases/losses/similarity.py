@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 
 import manual
+from manual.arrays import sum_to_shape
 from reference.case import Case, ModuleCase, Operation, build, normal
 from reference.cases.losses.reduction import REDUCTIONS, reduced
 from reference.exact import detach, mp, parts
@@ -80,9 +81,7 @@ def _weighted_squares(a, b):
     def backward(grad_output, needs=None):
         grad = 2 * weights * difference * grad_output[..., None]
         need_a, need_b = needs or (True, True)
-        return manual.contract.sum_to_shape(grad, a.shape) if need_a else None, (
-            manual.contract.sum_to_shape(-grad, b.shape) if need_b else None
-        )
+        return sum_to_shape(grad, a.shape) if need_a else None, (sum_to_shape(-grad, b.shape) if need_b else None)
 
     return (weights * difference**2).sum(axis=-1), backward
 
