@@ -1,11 +1,6 @@
-"""Breaks a formula in every way that the rules below know, one at a time.
-
-A rule is a function that takes a node of the syntax tree and yields what may stand in its place: a sum with a term left out, a
-comparison with `<` for `<=`, a call whose result is zero. To add a kind of fault, add a rule to the table at the end.
-"""
+"""Breaks a formula in every way that the rules know, one at a time."""
 
 import ast
-import inspect
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,271 +11,7 @@ from unittest import mock
 import numpy as np
 
 from tests.detection.formulas import own_expressions, statements, tree_of
-
-NUDGE = 1.001  # a constant this much too large is an error that a careless tolerance lets pass
-
-
-# What broken formulas call.
-
-
-def zeroed(value: Any) -> Any:
-    """Zero in the place of every number that a call returns, or will return when it is called in turn."""
-    if isinstance(value, tuple):
-        return tuple(None if part is None else zeroed(part) for part in value)
-    if isinstance(value, list | range):
-        return value[:0]
-    if isinstance(value, np.ndarray | np.generic):
-        return np.zeros_like(value)
-    if isinstance(value, int | float):
-        return type(value)(0)
-    if inspect.isroutine(value):
-        return lambda *arguments, **keywords: zeroed(value(*arguments, **keywords))
-    raise TypeError(f"nothing in {value!r} is a number")
-
-
-def disordered(value: Any) -> Any:
-    """The numbers of an array in another order: transposed and cut into the old shape, or moved on by one where that changes nothing."""
-    if sum(size > 1 for size in value.shape) > 1:
-        return np.ascontiguousarray(value.T).reshape(value.shape)
-    return np.roll(value, 1)
-
-
-def unwritten(shape: Any, dtype: Any = float) -> Any:
-    """Memory as `np.empty` gives it, with NaN in it, and not by chance what belongs there."""
-    array = np.zeros(shape, dtype)
-    if array.dtype.kind == "f":
-        array.fill(np.nan)
-    return array
-
-
-def _call(function, node):
-    return ast.Call(ast.Name(function.__name__, ast.Load()), [node], [])
-
-
-# Rules for sums, products and constants.
-
-
-def operand_dropped(node):
-    """A term of a sum, a factor of a product, either side of `and` and `or` left out."""
-    if isinstance(node, ast.BoolOp):
-        for left_out in node.values:
-            kept = [value for value in node.values if value is not left_out]
-            yield kept[0] if len(kept) == 1 else ast.BoolOp(node.op, kept)
-    elif not isinstance(node.op, ast.MatMult):
-        yield node.left
-        yield node.right
-
-
-def sign_changed(node):
-    if isinstance(node.op, ast.Add | ast.Sub):
-        yield ast.BinOp(node.left, ast.Sub() if isinstance(node.op, ast.Add) else ast.Add(), node.right)
-
-
-def negation_dropped(node):
-    if isinstance(node.op, ast.USub | ast.Invert | ast.Not) and not _is_infinite(node) and not _is_integer(node.operand):
-        yield node.operand
-
-
-def constant_nudged(node):
-    """A constant of the formula, changed by a thousandth. Those among the arguments of a call mostly say where a formula is left
-    for another one, which need not be so exact.
-    """
-    if isinstance(node, ast.BinOp):
-        if _is_number(node.left):
-            yield ast.BinOp(_nudged(node.left), node.op, node.right)
-        if _is_number(node.right):
-            yield ast.BinOp(node.left, node.op, _nudged(node.right))
-    elif len(node.comparators) == 1 and _is_number(node.comparators[0]):
-        yield ast.Compare(node.left, node.ops, [_nudged(node.comparators[0])])
-
-
-def _is_number(node):
-    return isinstance(node, ast.Constant) and isinstance(node.value, float) and node.value != 0.0
-
-
-def _nudged(node):
-    return ast.Constant(node.value * NUDGE)
-
-
-def integer_off_by_one(node):
-    if isinstance(node, ast.UnaryOp):
-        if isinstance(node.op, ast.USub) and _is_integer(node.operand):
-            yield ast.Constant(-node.operand.value - 1)
-    elif _is_integer(node):
-        yield ast.Constant(node.value - 1)
-
-
-def _is_integer(node):
-    return isinstance(node, ast.Constant) and type(node.value) is int
-
-
-# Rules for choices.
-
-STRICT = {ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt}
-OPPOSITE = {ast.Lt: ast.GtE, ast.LtE: ast.Gt, ast.Gt: ast.LtE, ast.GtE: ast.Lt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq}
-
-
-def _with_operator(node, table):
-    for i, op in enumerate(node.ops):
-        if type(op) in table:
-            yield ast.Compare(node.left, [*node.ops[:i], table[type(op)](), *node.ops[i + 1 :]], node.comparators)
-
-
-def strictness_changed(node):
-    yield from _with_operator(node, STRICT)
-
-
-def comparison_negated(node):
-    yield from _with_operator(node, OPPOSITE)
-
-
-def branch_forced(node):
-    """`a if condition else b` to always the one, or always the other."""
-    yield node.body
-    yield node.orelse
-
-
-# Rules for indices.
-
-
-def index_off_by_one(node):
-    """A variable among the indices of an array, and the start and end of a slice, one less."""
-    parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
-    for i, part in enumerate(parts):
-        for moved in _one_less(part):
-            index = ast.Tuple([*parts[:i], moved, *parts[i + 1 :]], ast.Load()) if isinstance(node.slice, ast.Tuple) else moved
-            yield ast.Subscript(node.value, index, node.ctx)
-
-
-def _one_less(part):
-    if isinstance(part, ast.Slice):
-        for lower in _one_less(part.lower):
-            yield ast.Slice(lower, part.upper, part.step)
-        for upper in _one_less(part.upper):
-            yield ast.Slice(part.lower, upper, part.step)
-    elif isinstance(part, ast.Name | ast.Attribute):
-        yield ast.BinOp(part, ast.Sub(), ast.Constant(1))
-
-
-# Rules for calls.
-
-PRODUCTS = {"dot", "matmul", "vecdot", "einsum", "tensordot"}
-AXES = {"axis", "dim"}
-BLANK = {"empty", "empty_like", "zeros", "zeros_like"}  # zero already, or yet to be written
-PLACES = {"out", "dtype", "casting"}  # where a result is written, and in which format, as the mechanisms and the contract have it
-
-
-def result_zeroed(node):
-    if _name(node) not in BLANK:
-        yield _call(zeroed, node)
-
-
-def function_dropped(node):
-    """A function of NumPy, or a method, left out: each array that it was given takes the place of what it makes of it."""
-    if _name(node) in PRODUCTS:
-        return
-    if isinstance(node.func, ast.Attribute) and _is_library(node.func.value):
-        yield from [argument for argument in node.args if not isinstance(argument, ast.Constant | ast.Starred)]
-    elif isinstance(node.func, ast.Attribute) and _name(node) != "type" and ast.unparse(node.func.value) != "self":
-        yield node.func.value
-    elif _name(node) == "abs":
-        yield node.args[0]
-
-
-def operand_disordered(node):
-    """A matrix transposed in a product."""
-    if isinstance(node, ast.BinOp):
-        if isinstance(node.op, ast.MatMult):
-            yield ast.BinOp(_call(disordered, node.left), node.op, node.right)
-            yield ast.BinOp(node.left, node.op, _call(disordered, node.right))
-    elif _name(node) in PRODUCTS:
-        for i, argument in enumerate(node.args):
-            if not isinstance(argument, ast.Constant):
-                yield ast.Call(node.func, [*node.args[:i], _call(disordered, argument), *node.args[i + 1 :]], node.keywords)
-        if not _is_library(node.func.value):
-            yield ast.Call(ast.Attribute(_call(disordered, node.func.value), node.func.attr, ast.Load()), node.args, node.keywords)
-
-
-def keyword_changed(node):
-    """A sum over another axis; any other keyword left out."""
-    for i, keyword in enumerate(node.keywords):
-        others = [*node.keywords[:i], *node.keywords[i + 1 :]]
-        if keyword.arg in AXES:
-            other_axis = ast.keyword(keyword.arg, ast.BinOp(keyword.value, ast.Sub(), ast.Constant(1)))
-            yield ast.Call(node.func, node.args, [*others, other_axis])
-        elif keyword.arg not in PLACES:
-            yield ast.Call(node.func, node.args, others)
-
-
-def bound_opened(node):
-    """One bound of a clip left out."""
-    if _name(node) == "clip":
-        for i, bound in enumerate(node.args):
-            if not _is_infinite(bound):
-                yield ast.Call(node.func, [*node.args[:i], ast.Constant(None), *node.args[i + 1 :]], node.keywords)
-
-
-def _name(node):
-    return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-
-
-def _is_library(node):
-    return isinstance(node, ast.Name) and node.id in ("np", "math") or isinstance(node, ast.Attribute) and _is_library(node.value)
-
-
-def _is_infinite(node):
-    return ast.unparse(node).removeprefix("-") in ("math.inf", "np.inf")
-
-
-def order_changed(node):
-    """`x.T` with its numbers in the order of x."""
-    if node.attr == "T":
-        yield _call(disordered, node)
-
-
-# Rules for statements.
-
-
-def left_out(node):
-    """An assignment within an array, `+=`, `*=`, or a call whose result is written into an array."""
-    if isinstance(node, ast.AugAssign | ast.Expr) or any(isinstance(target, ast.Subscript) for target in node.targets):
-        yield ast.Pass()
-
-
-def update_changed(node):
-    if isinstance(node.op, ast.Add | ast.Sub):
-        yield ast.AugAssign(node.target, ast.Sub() if isinstance(node.op, ast.Add) else ast.Add(), node.value)
-    if _is_number(node.value):
-        yield ast.AugAssign(node.target, node.op, _nudged(node.value))
-
-
-def condition_forced(node):
-    for answer in (True, False):
-        yield ast.If(ast.Constant(answer), node.body, node.orelse)
-
-
-def loop_skipped(node):
-    yield ast.Pass()
-
-
-RULES = {
-    ast.BinOp: (operand_dropped, sign_changed, constant_nudged, operand_disordered),
-    ast.BoolOp: (operand_dropped,),
-    ast.UnaryOp: (negation_dropped, integer_off_by_one),
-    ast.Constant: (integer_off_by_one,),
-    ast.Compare: (strictness_changed, comparison_negated, constant_nudged),
-    ast.IfExp: (branch_forced,),
-    ast.Subscript: (index_off_by_one,),
-    ast.Attribute: (order_changed,),
-    ast.Call: (result_zeroed, function_dropped, operand_disordered, keyword_changed, bound_opened),
-    ast.Assign: (left_out,),
-    ast.AugAssign: (left_out, update_changed),
-    ast.Expr: (left_out,),
-    ast.If: (condition_forced,),
-    ast.For: (loop_skipped,),
-}
-# Within a condition, which `condition_forced` decides either way, it is the bounds that may be wrong.
-RULES_OF_CONDITIONS = {ast.Compare: (strictness_changed,), ast.BoolOp: (operand_dropped,)}
+from tests.detection.rules import RULES, RULES_OF_CONDITIONS, disordered, parts, unwritten, zeroed
 
 
 @dataclass(frozen=True)
@@ -311,26 +42,15 @@ class Fault:
             del scope["zeroed"], scope["disordered"]
 
 
-class Replace(ast.NodeTransformer):
-    """Puts one node in the place of another."""
-
-    def __init__(self, node, replacement):
-        self.node, self.replacement = node, replacement
-
-    def visit(self, node):
-        return self.replacement if node is self.node else self.generic_visit(node)
-
-
 def faults(function):
-    """Every fault that the rules know of in a function."""
-    tree, seen = tree_of(function), set()
+    """Every fault that the rules know of in a function, each once."""
+    found = {}
     for statement in statements(function):
         for node, replacement in _replacements(statement):
             change = f"{_first_line(node)}  →  {_first_line(replacement)}"
-            if (statement.lineno, node, ast.dump(replacement)) in seen or ast.dump(node) == ast.dump(replacement):
-                continue
-            seen.add((statement.lineno, node, ast.dump(replacement)))
-            yield Fault(function, statement.lineno, change, _broken(tree, node, replacement, function))
+            found.setdefault((node, ast.unparse(replacement)), (statement.lineno, change, replacement))
+    for (node, _), (line, change, replacement) in found.items():
+        yield Fault(function, line, change, _broken(function, node, replacement))
 
 
 def _first_line(node):
@@ -340,44 +60,38 @@ def _first_line(node):
 def _replacements(statement):
     for rule in RULES.get(type(statement), ()):
         yield from ((statement, replacement) for replacement in rule(statement))
+    is_condition = isinstance(statement, ast.If | ast.While)
     for expression in own_expressions(statement):
-        if isinstance(statement, ast.If):
-            yield from _of_expression(expression, RULES_OF_CONDITIONS)
-        elif isinstance(statement, ast.Expr) and isinstance(expression, ast.Call):  # left out as a whole already
-            for argument in expression.args:
-                yield from _of_expression(argument, RULES)
-        else:
-            yield from _of_expression(expression, RULES)
+        is_call = isinstance(statement, ast.Expr) and isinstance(expression, ast.Call)  # which is left out as a whole already
+        for part in expression.args if is_call else [expression]:
+            yield from _of_expression(part, RULES_OF_CONDITIONS if is_condition else RULES)
 
 
 def _of_expression(node, rules):
     for rule in rules.get(type(node), ()):
         yield from ((node, replacement) for replacement in rule(node))
-    for child, inner in _children(node, rules):
-        yield from _of_expression(child, inner)
+    for part, rules_of_part in parts(node, rules):
+        yield from _of_expression(part, rules_of_part)
 
 
-def _children(node, rules):
-    """The expressions within an expression, and the rules for each."""
-    if isinstance(node, ast.IfExp):
-        return [(node.body, rules), (node.test, RULES_OF_CONDITIONS), (node.orelse, rules)]
-    children = list(ast.iter_child_nodes(node))
-    if isinstance(node, ast.UnaryOp) and _is_integer(node.operand):  # −1 is one number
-        children = []
-    elif isinstance(node, ast.Call):
-        keywords = [keyword.value for keyword in node.keywords if keyword.arg not in AXES | PLACES]
-        arguments = [argument for argument in node.args if _name(node) != "reshape" or ast.unparse(argument) != "-1"]  # no index
-        children = [node.func, *arguments, *keywords]
-    return [(child, rules) for child in children if isinstance(child, ast.expr | ast.comprehension)]
-
-
-def _broken(tree, node, replacement, function):
+def _broken(function, node, replacement):
+    """The code of a function with one node replaced; its tree is afterwards as it was."""
+    tree, namespace = tree_of(function), {}
     Replace(node, replacement).visit(tree)
     try:
-        namespace: dict[str, Any] = {}
         with warnings.catch_warnings(action="ignore", category=SyntaxWarning):  # of what only a broken formula would say
             code = compile(ast.fix_missing_locations(tree), function.__code__.co_filename, "exec")
         exec(code, dict(function.__globals__), namespace)
         return namespace[function.__name__].__code__
     finally:
         Replace(replacement, node).visit(tree)
+
+
+class Replace(ast.NodeTransformer):
+    """Puts one node in the place of another."""
+
+    def __init__(self, node, replacement):
+        self.node, self.replacement = node, replacement
+
+    def visit(self, node):
+        return self.replacement if node is self.node else self.generic_visit(node)

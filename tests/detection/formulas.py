@@ -11,7 +11,7 @@ import textwrap
 from functools import cache, partial
 from pathlib import Path
 
-# Files that hold no formula of an operation: the mechanisms, the checks, and what modules are made of. They have tests of their own.
+# Files that hold no formula of an operation: mechanisms, checks, and what modules are made of. They have tests of their own.
 MACHINERY = {
     "arrays.py",
     "containers.py",
@@ -39,9 +39,8 @@ def formulas_of(operation, others=()):
             continue
         found.append(function)
         for statement in statements(function):
-            for mentioned in mentions(function, statement):
-                if mentioned.__module__.partition(".")[0] == package and not is_machinery(mentioned) and mentioned not in others:
-                    queue.append(mentioned)
+            in_package = [each for each in mentions(function, statement) if each.__module__.partition(".")[0] == package]
+            queue += [mentioned for mentioned in in_package if not is_machinery(mentioned) and mentioned not in others]
     return found
 
 
@@ -50,7 +49,7 @@ def is_machinery(function):
 
 
 def mentions(function, statement):
-    """The functions that a statement mentions: by their names, as attributes of a module, or as methods of the chapter's classes."""
+    """The functions that a statement mentions: by name, as attributes of a module, or as methods of the chapter's own classes."""
     scope = function.__globals__
     classes = [value for value in scope.values() if inspect.isclass(value) and value.__module__ == function.__module__]
     for node in (node for part in own_expressions(statement) for node in ast.walk(part)):
