@@ -16,16 +16,17 @@ from tests.detection.rules import RULES, RULES_OF_CONDITIONS, disordered, parts,
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault: the line it is on, what was there and what is there now, and the code of the broken function."""
+    """One fault: the function and its statement, what was there and what is there now, and the code of the broken function."""
 
     function: Any
     line: int
-    change: str
+    statement: str
+    before: str
+    after: str
     code: Any
 
-    @property
-    def place(self) -> str:
-        return f"{self.function.__name__}, line {self.line}: {self.change}"
+    def __str__(self) -> str:
+        return f"{self.function.__name__}, line {self.line}, {self.statement}: {self.before}  →  {self.after}"
 
     @contextmanager
     def planted(self) -> Iterator[None]:
@@ -47,14 +48,10 @@ def faults(function):
     found = {}
     for statement in statements(function):
         for node, replacement in _replacements(statement):
-            change = f"{_first_line(node)}  →  {_first_line(replacement)}"
-            found.setdefault((node, ast.unparse(replacement)), (statement.lineno, change, replacement))
-    for (node, _), (line, change, replacement) in found.items():
-        yield Fault(function, line, change, _broken(function, node, replacement))
-
-
-def _first_line(node):
-    return ast.unparse(node).partition("\n")[0]
+            found.setdefault((node, ast.unparse(replacement)), (statement, replacement))
+    for (node, _), (statement, replacement) in found.items():
+        texts = [ast.unparse(each).partition("\n")[0] for each in (statement, node, replacement)]
+        yield Fault(function, statement.lineno, *texts, _broken(function, node, replacement))
 
 
 def _replacements(statement):

@@ -79,7 +79,7 @@ def toy(folder, monkeypatch, source, name):
 
 
 def changes(operation):
-    return [fault.change for function in formulas_of(operation) for fault in faults(function)]
+    return [f"{fault.before}  →  {fault.after}" for function in formulas_of(operation) for fault in faults(function)]
 
 
 def test_every_fault_of_a_toy(tmp_path, monkeypatch):
