@@ -3,7 +3,8 @@
 import os
 import shlex
 import shutil
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +38,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Keep picture, page and JSON in results/ unless told otherwise; our tables stand in for pytest-benchmark's own."""
     option, results = config.option, config.rootpath / "results"
     option.benchmark_quiet = True
-    for where_nothing_is_timed in ("Not saving anything", "Benchmark fixture was not used"):
-        config.addinivalue_line("filterwarnings", f"ignore:{where_nothing_is_timed}")
+    config.addinivalue_line("filterwarnings", "ignore:Benchmark fixture was not used")  # after a failure
     config.stash[RECORDS] = []
     option.plot = option.plot or results / "speed.png"
     option.markdown = option.markdown or results / "speed.md"
@@ -105,6 +105,14 @@ def compete(request: pytest.FixtureRequest, benchmark: Any) -> Callable[[Entry],
                 assert ratio <= limits[other], f"takes {ratio:.2f} times as long as {other}, allowed {limits[other]:.2f}"
 
     return run
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish() -> Generator[None]:
+    """Where nothing was timed there is nothing to save: no reason for pytest-benchmark to end with a warning."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Not saving anything")
+        return (yield)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -127,8 +127,9 @@ def markdown(records: list[Record], setting: Setting, command: str) -> str:
         "",
         *(f"- {line}" for line in conditions(records, setting)),
         "",
-        "A ratio is the time of `manual` in units of the other side's: below 1, `manual` is faster. It is the median, with quartiles",
-        "in parentheses, of rounds in which the sides took turns, each in a process of its own; their results were compared first.",
+        "A ratio is the time of `manual` in units of the other side's: below 1, `manual` is faster. It is the median, with",
+        "quartiles in parentheses, of rounds in which the sides took turns, each in a process of its own; their results were",
+        "compared first.",
     ]
     if any(not record.result.quiet for record in records):
         lines.append("Rows that other programs disturbed are marked, and say nothing.")

@@ -3,6 +3,7 @@
 It is started as `python -m benchmarks.worker FILE_DESCRIPTOR`, and first asked to load a side, such as `manual_side`.
 """
 
+import contextlib
 import ctypes
 import gc
 import importlib
@@ -90,17 +91,19 @@ def _peak_resident() -> int:
 def main() -> None:
     """Answer until the other end closes, each request with its result and no error, or with none and an error."""
     worker, connection = Worker(), Connection(int(sys.argv[1]))
-    while True:
-        try:
+    with contextlib.suppress(EOFError, BrokenPipeError):
+        while True:
             request, *arguments = connection.recv()
-        except EOFError:
-            return
-        try:
-            answer = getattr(worker, request)(*arguments), ""
-        except Exception as exception:
-            traceback.print_exc()
-            answer = None, f"{type(exception).__name__}: {str(exception).strip().partition('\n')[0]}"
-        connection.send(answer)
+            connection.send(_answer(getattr(worker, request), *arguments))
+
+
+def _answer(function: Callable[..., Any], *arguments: Any) -> tuple[Any, str]:
+    try:
+        return function(*arguments), ""
+    except Exception as exception:
+        traceback.print_exc()
+        what, *_ = str(exception).strip().split("\n")
+        return None, f"{type(exception).__name__}: {what}"
 
 
 if __name__ == "__main__":
