@@ -101,7 +101,7 @@ def closures(step: TrainingStep) -> tuple[Call, Callable[[], Results]]:
     state = {name: array.copy() for name, array in step.state.items()}
     flat = [array.ravel() for array in state.values()]  # views, for daxpy
     weight0, bias0, weight2, bias2 = state.values()
-    one, ones, count = np.array(1.0), np.ones(len(x)), target.size
+    ones, count = np.ones(len(x)), target.size
 
     def linear(x: Array, weight: Array, bias: Array) -> tuple[Array, Call]:
         output = x.dot(weight.T)
@@ -114,16 +114,16 @@ def closures(step: TrainingStep) -> tuple[Call, Callable[[], Results]]:
         return output, backward
 
     def sigmoid(x: Array) -> tuple[Array, Call]:
-        output = np.exp(x)
-        slope = output + one
-        output /= slope
-        np.divide(output, slope, out=slope)
+        z = np.exp(x)
+        denominator = 1.0 + z
+        output = z / denominator
+        slope = output / denominator
         return output, lambda grad_output: grad_output * slope
 
     def mse_loss(x: Array) -> tuple[Array, Call]:
         difference = x - target
-        loss = np.add.reduce(difference * difference, axis=None) / count
-        return loss, lambda grad_loss: difference * (2.0 * grad_loss / count)
+        squares, slope = difference * difference, 2.0 * difference
+        return np.add.reduce(squares, axis=None) / count, lambda grad_loss: grad_loss / count * slope
 
     def call() -> Array:
         hidden, hidden_backward = linear(x, weight0, bias0)
