@@ -5,6 +5,7 @@ import shlex
 import shutil
 import warnings
 from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ import pytest
 from rich.console import Console
 
 from benchmarks import picture, report
-from benchmarks.duel import ALLOCATORS, BARE, Process, Setting, duel, launch, peak_memory
-from benchmarks.entries import Entry
+from benchmarks.duel import ALLOCATORS, BARE, Launch, Process, Setting, duel, launch, peak_memory
+from benchmarks.entries import LAUNCHES, Entry
 from benchmarks.progress import Countdown
 from benchmarks.recording import Record, replay
 
@@ -73,24 +74,31 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 @pytest.fixture(scope="session")
-def resident(request: pytest.FixtureRequest) -> Iterator[dict[str, Process]]:
-    """Processes for all entries that need no fresh ones."""
-    with launch(("manual", "torch"), setting_of(request.config)) as processes:
-        yield processes
+def resident(request: pytest.FixtureRequest) -> Iterator[Callable[[int], list[Launch]]]:
+    """So many launches whose processes stay until the end."""
+    with ExitStack() as stack:
+        running: list[dict[str, Process]] = []
+
+        def launches(count: int) -> list[Launch]:
+            while len(running) < count:
+                running.append(stack.enter_context(launch(("manual", "torch"), setting_of(request.config))))
+            return [nullcontext(processes) for processes in running[:count]]
+
+        yield launches
 
 
 @pytest.fixture
-def compete(request: pytest.FixtureRequest, benchmark: Any) -> Callable[[Entry], None]:
+def compete(request: pytest.FixtureRequest, benchmark: Any, resident: Callable[[int], list[Launch]]) -> Callable[[Entry], None]:
     """Time an entry on all sides and record it; with --check-speed, hold it to its limits."""
     config = request.config
     setting = setting_of(config)
 
     def run(entry: Entry) -> None:
-        # One round shows that all sides run and agree
-        launches, rounds = (1, 1) if benchmark.disabled else (entry.launches, entry.rounds)
+        count, rounds = (1, 1) if benchmark.disabled else (LAUNCHES, entry.rounds)  # one shows that all sides run and agree
+        others = entry.others(config.option.peers)
+        fresh = [launch(("manual", "torch", *others), setting) for _ in range(count)]  # nothing starts before it is entered
         workload = entry.workload()
-        running = request.getfixturevalue("resident") if entry.is_resident else None
-        result = duel(workload, setting, launches, rounds, entry.others(config.option.peers), running)
+        result = duel(workload, fresh if entry.fresh else resident(count), rounds, others)
         memory = peak_memory(workload, setting) if entry.measures_memory else None
         record = Record(benchmark.group, entry, result, memory)
         config.stash[RECORDS].append(record)

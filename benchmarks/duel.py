@@ -4,7 +4,8 @@
   libraries would slow each other down.
 - The processes take short turns, with gaps in which the threads of the last turn go to sleep. A machine that gets slower or
   faster meanwhile does so for all.
-- The ratio is taken within each round of turns; what is reported is the median over all rounds of several launches.
+- The ratio is taken within each round of turns; what is reported is the median over all rounds in several launches. Where the
+  arrays lie decides how much of them stays in the last cache: another process, another place.
 - A turn is repeated while other programs keep its threads waiting: two threads that wait for each other lose far more by that
   than the cores that are taken, and not as much on both sides. There are so many turns to spare; after that, the result says
   how many were disturbed.
@@ -16,8 +17,8 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, nullcontext
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from multiprocessing import Pipe
@@ -29,7 +30,7 @@ import numpy as np
 from benchmarks.workloads import ForwardBackward, TrainingStep
 
 TURN, GAP = 0.08, 0.04  # seconds; the pools spin for about 0.03
-START_UP = 3.0  # seconds, about, until torch is imported
+START_UP, PREPARE = 4.0, 1.0  # seconds, about, until fresh processes are ready for turns, or those that run already
 QUIET, PAUSE = 0.15, 1.0  # the share of a turn that its threads together may wait for a core; seconds until it is tried again
 
 # Each side, and the module that its process loads. Two of them show what no step of `manual` can do without.
@@ -157,43 +158,36 @@ class Process:
         self.process.wait()
 
 
+Launch = AbstractContextManager[dict[str, Process]]
+
+
 @contextmanager
 def launch(sides: Iterable[str], setting: Setting) -> Iterator[dict[str, Process]]:
-    """A process for each module that the sides need."""
+    """A fresh process for each module that the sides need."""
     with ExitStack() as stack:
         yield {module: stack.enter_context(Process(module, setting)) for module in dict.fromkeys(SIDES[side] for side in sides)}
 
 
-def duel(
-    workload: TrainingStep | ForwardBackward,
-    setting: Setting,
-    launches: int,
-    rounds: int,
-    others: tuple[str, ...] = (),
-    running: dict[str, Process] | None = None,
-) -> Result:
-    """Time a workload on `manual`, on `torch` and on `others`: those of them that are peers only if they can run it.
-
-    Each launch is one of fresh processes, unless there are some running.
-    """
+def duel(workload: TrainingStep | ForwardBackward, launches: Sequence[Launch], rounds: int, others: tuple[str, ...] = ()) -> Result:
+    """Time a workload in each launch on `manual`, `torch` and `others`; those of them that are peers may be unable to run it."""
     times: dict[str, list[float]] = {side: [] for side in ("manual", "torch", *others)}
+    calls = {side: side if side in BARE else workload.side_function for side in times}
     about: dict[str, dict[str, Any]] = {}
     left_out: dict[str, str] = {}
     disturbed = 0
-    spare_turns = iter(range(launches * rounds))
-    for _ in range(launches):
-        with nullcontext(running) if running else launch(times, setting) as processes:
-            calls = {side: side if side in BARE else workload.side_function for side in times}
+    spare_turns = iter(range(len(launches) * rounds))
+    for launched in launches:
+        with launched as processes:
             results = {}
-            for side, call in calls.items():
+            for side in tuple(times):
                 process = processes[SIDES[side]]
                 try:
                     about[side] = process.about
-                    results[side] = process.ask("prepare", call, workload)
-                except WorkerError as failure:
+                    results[side] = process.ask("prepare", calls[side], workload)
+                except WorkerError as error:
                     if side not in PEERS:
                         raise
-                    left_out[side] = str(failure)
+                    left_out[side] = str(error)
                     del times[side]
             for side, found in results.items():
                 if side != "products":  # they yield nothing

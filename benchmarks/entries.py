@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.duel import GAP, PEERS, START_UP, TURN
+from benchmarks.duel import GAP, PEERS, PREPARE, START_UP, TURN
 from benchmarks.workloads import ForwardBackward, TrainingStep, dense, xor
 from reference.agreement import differentiable
 from reference.cases import OPERATIONS as CATALOGUE
+
+LAUNCHES = 3
 
 # By default one operation stands for its chapter: the first, but where another is used far more.
 INSTEAD_OF_THE_FIRST = {"cross_entropy"}  # almost every classifier ends in it
@@ -22,6 +24,7 @@ class Entry:
     """One benchmark.
 
     default      whether it is timed without being asked for
+    fresh        whether each launch starts processes of its own; the others share theirs, which saves most of the time
     bare         the side that shows what no step of `manual` can do without: "products", "closures" or none
     bare_limit   the most that `manual` may take in units of that
     limit        the most that it may take in units of torch's time
@@ -30,19 +33,14 @@ class Entry:
     name: str
     case: str
     workload: Callable[[], TrainingStep | ForwardBackward]
-    launches: int
     rounds: int
     default: bool = True
+    fresh: bool = False
     bare: str | None = None
     peers: tuple[str, ...] = ()
     measures_memory: bool = False
     limit: float = math.inf
     bare_limit: float = math.inf
-
-    @property
-    def is_resident(self) -> bool:
-        """Whether it is timed in processes that stay from one entry to the next: one launch is all it needs."""
-        return self.launches == 1
 
     def others(self, with_peers: bool) -> tuple[str, ...]:
         """The sides beside `manual` and `torch`."""
@@ -50,16 +48,16 @@ class Entry:
 
     def seconds(self, with_peers: bool) -> float:
         """About how long it takes, where nothing disturbs it."""
-        turns = self.launches * self.rounds * (2 + len(self.others(with_peers)))
-        starts = 0 if self.is_resident else self.launches + self.measures_memory
-        return starts * START_UP + turns * (1.25 * TURN + GAP)
+        turns = LAUNCHES * self.rounds * (2 + len(self.others(with_peers)))
+        starts = LAUNCHES + 1 if self.measures_memory else LAUNCHES
+        return starts * (START_UP if self.fresh else PREPARE) + turns * (1.25 * TURN + GAP)
 
     def __str__(self) -> str:
         return f"{self.name}-{self.case.partition(':')[0]}" if self.case else self.name
 
 
 def _xor() -> Entry:
-    return Entry("XOR", "", xor, 3, 10, bare="closures", peers=PEERS, limit=0.15, bare_limit=1.5)
+    return Entry("XOR", "", xor, rounds=10, fresh=True, bare="closures", peers=PEERS, limit=0.15, bare_limit=1.5)
 
 
 def _dense(*sizes: int, batch: int, limit: float, bare_limit: float = math.inf) -> Entry:
@@ -67,8 +65,8 @@ def _dense(*sizes: int, batch: int, limit: float, bare_limit: float = math.inf) 
         name="-".join(map(str, sizes)),
         case="",
         workload=partial(dense, *sizes, batch=batch),
-        launches=3,
         rounds=10,
+        fresh=True,
         bare="products",
         peers=tuple(peer for peer in PEERS if peer != "article"),  # its script is XOR alone
         measures_memory=True,
@@ -87,15 +85,10 @@ NETWORKS = (
 
 
 def _operation(name: str, size: str, default: bool, **constants: Any) -> Entry:
-    """An operation with its defaults or with other constants.
-
-    Where 64 MB of a large case lie decides how much of it stays in the last cache: another launch, another place. A small case
-    does without.
-    """
-    launches, rounds = (1, 9) if size == "small" else (3, 3)
+    """An operation with its defaults or with other constants."""
     label = f"{size}: {getattr(CATALOGUE[name], size).label}"
     workload = partial(_forward_backward, name, size, constants)
-    return Entry(" ".join([name, *constants.values()]), label, workload, launches, rounds, default)
+    return Entry(" ".join([name, *constants.values()]), label, workload, rounds=3, default=default)
 
 
 def _forward_backward(name: str, size: str, constants: dict[str, Any]) -> ForwardBackward:

@@ -33,6 +33,7 @@ class Worker:
 
     def prepare(self, name: str, workload: TrainingStep | ForwardBackward) -> dict[str, Any]:
         """Make ready for turns what the side's function of that name constructs; return what the first call yields."""
+        self.calls.pop(name, None)  # the memory of the last workload is free for this one
         self.calls[name], results = getattr(self.side, name)(workload)
         return results()
 

@@ -47,14 +47,15 @@ def test_everything_is_there_to_choose_from(options):
 
 
 def test_default_takes_less_than_ten_minutes():
-    assert sum(entry.seconds(with_peers=False) for entry in chosen()) < 540
+    assert sum(entry.seconds(with_peers=False) for entry in chosen()) < 480  # a fifth is left for turns that are disturbed
 
 
 def test_a_peer_that_cannot_run_is_left_out_and_the_tables_say_so(monkeypatch):
     monkeypatch.setitem(duel.SIDES, "missing", "side_that_is_not_there")
     monkeypatch.setattr(duel, "PEERS", (*duel.PEERS, "missing"))
     monkeypatch.setattr(duel, "QUIET", math.inf)  # no turn is repeated
-    result = duel.duel(xor(), SETTING, 1, 2, ("closures", "article", "missing"))
+    others = ("closures", "article", "missing")
+    result = duel.duel(xor(), [duel.launch(("manual", "torch", *others), SETTING)], 2, others)
     timed = {side: len(times) for side, times in result.times.items()}
     assert timed == {"manual": 2, "torch": 2, "closures": 2, "article": 2}
     assert result.left_out.keys() == {"missing"}
