@@ -51,16 +51,18 @@ from manual.losses.linear_cross_entropy import LinearCrossEntropyLoss, LinearCro
 from manual.losses.margin import (
     HingeEmbeddingLoss,
     MarginRankingLoss,
-    MultiLabelMarginLoss,
-    MultiLabelSoftMarginLoss,
-    MultiMarginLoss,
     SoftMarginLoss,
     hinge_embedding_loss,
     margin_ranking_loss,
+    soft_margin_loss,
+)
+from manual.losses.multi_margin import (
+    MultiLabelMarginLoss,
+    MultiLabelSoftMarginLoss,
+    MultiMarginLoss,
     multi_margin_loss,
     multilabel_margin_loss,
     multilabel_soft_margin_loss,
-    soft_margin_loss,
 )
 from manual.losses.regression import HuberLoss, L1Loss, MSELoss, SmoothL1Loss, huber_loss, l1_loss, mse_loss, smooth_l1_loss
 from manual.losses.similarity import (
