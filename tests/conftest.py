@@ -15,3 +15,14 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("operation", [pytest.param(op, id=op.name) for op in OPERATIONS.values()])
     if "dtype" in metafunc.fixturenames:
         metafunc.parametrize("dtype", ["float64", "float32"])
+
+
+def pytest_collection_modifyitems(config, items):
+    """The tests of an operation run in one process, which then finds the truth of each case once."""
+    if not config.pluginmanager.hasplugin("xdist"):
+        return
+    for item in items:
+        parameters = item.callspec.params if hasattr(item, "callspec") else {}
+        operation = parameters.get("operation") or parameters.get("pointwise")
+        if operation is not None:
+            item.add_marker(pytest.mark.xdist_group(operation.name))
