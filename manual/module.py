@@ -9,6 +9,8 @@ import numpy as np
 
 from manual.contract import Array, Backward, needed
 
+__all__ = ["Module", "Parameter"]
+
 _accumulating = threading.Lock()
 
 

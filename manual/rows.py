@@ -76,7 +76,7 @@ def _in_parts(function: RowsOperation, arrays: list[Any], parts: list[slice]) ->
     in_threads(forward_part, len(parts))
 
     def backward(grad_output, needs):
-        grads = [np.empty_like(array) if need else None for array, need in zip(arrays, needs)]
+        grads: list[Any] = [np.empty_like(array) if need else None for array, need in zip(arrays, needs)]
 
         def backward_part(p):
             part = parts[p]

@@ -10,6 +10,8 @@ from manual.contract import Array
 from manual.module import Parameter
 from manual.optimizers.optimizer import Optimizer
 
+__all__ = ["SGD"]
+
 AXPY = {np.dtype(np.float32): saxpy, np.dtype(np.float64): daxpy}
 PIECE = 8192  # elements; up to 10,000 OpenBLAS starts no threads
 
