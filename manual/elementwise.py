@@ -42,7 +42,7 @@ def elementwise(
     """
     if within is not None:
         curve = partial(_with_tails, curve, *within, beyond)
-    if len(arrays) == 1 and arrays[0].size <= LARGE:
+    if len(arrays) == 1 and reduction == "none" and arrays[0].size <= LARGE:
         return _of_one_small_array(op, curve, arrays[0])
     dtype, shape = arrays[0].dtype, arrays[0].shape
     shapes = [shape if array is None else array.shape for array in arrays]
@@ -80,7 +80,7 @@ def _of_one_small_array(op: str, curve: Curve, x: Array) -> tuple[Array, Backwar
     def backward(grad_output, needs=None):
         if not needed(op, needs, 1)[0]:
             return (None,)
-        grad = cotangent(op, grad_output, shape, dtype) * slope
+        grad = _times(cotangent(op, grad_output, shape, dtype), slope)
         return (grad if shape else grad.reshape(()),)
 
     return y if shape else y.reshape(()), backward
