@@ -64,7 +64,9 @@ class Module:
         """
         output, op_backward = op(*[a.data if isinstance(a, (Parameter, Buffer)) else a for a in arguments], **constants)
         # Of each argument the parameter that it is, `INPUT`, or None for what has no gradient
-        owners = [a if isinstance(a, Parameter) else None if a is None or isinstance(a, Buffer) else INPUT for a in arguments]
+        owners: list[Any] = [
+            a if isinstance(a, Parameter) else None if a is None or isinstance(a, Buffer) else INPUT for a in arguments
+        ]
 
         def backward(grad_output, needs=None):
             of_inputs = iter(needed(op.__name__, needs, owners.count(INPUT)))

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+import manual
 from reference.cases import OPERATIONS
 
 torch.set_num_threads(1)  # the arrays are small, and tests may run in parallel
@@ -26,3 +27,21 @@ def pytest_collection_modifyitems(config, items):
         operation = parameters.get("operation") or parameters.get("pointwise")
         if operation is not None:
             item.add_marker(pytest.mark.xdist_group(operation.name))
+
+
+@pytest.fixture(params=[1, 2, 5])
+def threads(request):
+    before = manual.get_num_threads()
+    manual.set_num_threads(request.param)
+    yield request.param
+    manual.set_num_threads(before)
+
+
+@pytest.fixture
+def small_parts(monkeypatch):
+    """Every array of more than three elements is large, and goes through the mechanisms in parts of three elements at most."""
+    monkeypatch.setattr("manual.elementwise.LARGE", 3)
+    monkeypatch.setattr("manual.threads.LARGE", 3)
+    monkeypatch.setattr("manual.threads.PART", 3)
+    monkeypatch.setattr("manual.threads.PART_OF_ROWS", 3)
+    monkeypatch.setattr("manual.threads.ALIGNED", 1)
