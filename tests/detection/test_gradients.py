@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from reference import structure
 from reference.agreement import measure, reference
 
 FAULTS = {
@@ -21,16 +22,17 @@ FAULTS = {
 }
 
 
-def returning(operation, position, wrong):
-    """The operation, with a wrong gradient at this position."""
+def returning(operation, number, wrong):
+    """The operation, with a wrong gradient in the place of the leaf that has this number."""
 
-    def faulty(*arrays, **constants):
-        output, backward = operation(*arrays, **constants)
+    def faulty(*arguments, **constants):
+        output, backward = operation(*arguments, **constants)
 
         def faulty_backward(grad_output):
-            grads = list(backward(grad_output))
-            grads[position] = wrong
-            return tuple(grads)
+            grads = backward(grad_output)
+            leaves = structure.leaves(grads)
+            leaves[number] = wrong
+            return structure.rebuild(grads, leaves)
 
         return output, faulty_backward
 
@@ -39,17 +41,16 @@ def returning(operation, position, wrong):
 
 def test_wrong_gradients_are_caught(operation, case):
     """Each fault in each gradient of each case, wherever it changes anything."""
-    arrays = case.build(operation.name, np.float64)
-    _, backward = operation.manual(*arrays, **case.constants)
-    grads = backward(reference(operation, case, np.float64)[0])
+    _, backward = operation.manual(*case.build(operation.name, np.float64), **case.constants)
+    grads = structure.leaves(backward(reference(operation, case, np.float64)[0]))
     missed = []
-    for position, grad in enumerate(grads):
+    for number, grad in enumerate(grads):
         if grad is None or not np.isfinite(grad).all():
             continue
         for name, fault in FAULTS.items():
             wrong = fault(grad)
             if wrong is not None and wrong.dtype == grad.dtype and np.allclose(wrong, grad, rtol=1e-9, atol=1e-300):
                 continue  # this fault leaves this gradient as it is
-            if not measure(operation, case, np.float64, returning(operation.manual, position, wrong)).complaints:
-                missed.append(f"gradient {position}: {name}")
+            if not measure(operation, case, np.float64, returning(operation.manual, number, wrong)).complaints:
+                missed.append(f"gradient {number}: {name}")
     assert missed == []
