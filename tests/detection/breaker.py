@@ -74,10 +74,11 @@ def _of_expression(node, rules):
 def _broken(function, node, replacement):
     """The code of a function with one node replaced; its tree is afterwards as it was."""
     tree, namespace = tree_of(function), {}
+    ast.fix_missing_locations(ast.copy_location(replacement, node))
     Replace(node, replacement).visit(tree)
     try:
         with warnings.catch_warnings(action="ignore", category=SyntaxWarning):  # of what only a broken formula would say
-            code = compile(ast.fix_missing_locations(tree), function.__code__.co_filename, "exec")
+            code = compile(tree, function.__code__.co_filename, "exec")
         exec(code, dict(function.__globals__), namespace)
         return namespace[function.__name__].__code__
     finally:
