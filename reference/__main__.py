@@ -26,6 +26,8 @@ try:
     from reference.report import LostDigits, Row, Worst, short
 except ModuleNotFoundError as missing:
     sys.exit(f'python -m reference: {missing.name} is missing; install it with: python -m pip install "handgrad[reference]"')
+except KeyboardInterrupt:
+    sys.exit(130)
 
 WIDE = 120  # columns, where no terminal says how many it has
 
