@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from reference import __main__ as command
-from reference import accuracy, page, report
+from reference import accuracy, markdown, page, report
 from reference.cases.activations import piecewise
 from reference.catalogue import DTYPES, Entry, catalogue
 from reference.record import Agreement, Quantity
@@ -305,6 +305,37 @@ def test_the_page_shows_failures_and_the_register_escaped(break_relu):
     assert "Where torch loses digits" in text
     assert {"relu(x)", "tanh(x)"} <= set(text)
     assert any("cancels for large |x|" in part for part in text)
+
+
+def test_markdown_holds_every_table(tmp_path):
+    path = tmp_path / "agreement.md"
+    assert command.main(["tanh", "softmax", "Linear", "--markdown", str(path)]) == 0
+    text = path.read_text(encoding="utf-8")
+    assert [line for line in text.splitlines() if line.startswith("#")] == [
+        "# Agreement",
+        "## The worst r by chapter",
+        "## Every operation and module",
+        "## Pointwise functions, from the smallest subnormal to infinity",
+        "## Where torch loses digits",
+    ]
+    tables = [block.splitlines() for block in text.split("\n\n") if block.startswith("|")]
+    assert len(tables) == 5
+    for table in tables:  # as many cells in every line: a bar within a cell is escaped
+        assert len({line.replace("\\|", "").count("|") for line in table}) == 1
+    _, chapters, everything, sweeps, register = tables
+    assert [line.split(" | ")[0] for line in chapters[2:]] == [
+        "| layers/linear",
+        "| activations/smooth",
+        "| activations/normalized",
+    ]
+    assert {"| tanh", "| softmax", "| Linear"} <= {line.split(" | ")[0] for line in everything}
+    assert "1 − y² cancels for large \\|x\\|" in register[2]
+    assert sweeps[2].startswith("| tanh(x) | ")
+
+
+def test_markdown_shows_failures(break_relu):
+    break_relu(refuse)
+    assert "## What disagrees\n\n- relu, ordinary, float64: raised RuntimeError" in markdown.as_markdown(rows_of("relu"))
 
 
 @pytest.mark.parametrize(
