@@ -18,6 +18,17 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("dtype", ["float64", "float32"])
 
 
+def pytest_collection_modifyitems(config, items):
+    """The tests of an operation run in one process, which then finds the truth of each case once."""
+    if not config.pluginmanager.hasplugin("xdist"):
+        return
+    for item in items:
+        parameters = item.callspec.params if hasattr(item, "callspec") else {}
+        operation = parameters.get("operation") or parameters.get("pointwise")
+        if operation is not None:
+            item.add_marker(pytest.mark.xdist_group(operation.name))
+
+
 @pytest.fixture(params=[1, 2, 5])
 def threads(request):
     before = manual.get_num_threads()

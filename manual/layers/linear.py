@@ -39,9 +39,7 @@ def linear(x: Array, weight: Array, bias: Array | None = None, /) -> tuple[Array
         grad_output = cotangent("linear", grad_output, shape, dtype)
         grad_x = grad_output.dot(weight) if need_x else None
         grad_weight = grad_output.T.dot(x) if need_weight else None
-        grad_bias = None
-        if need_bias and bias is not None:
-            grad_bias = sum_over_rows(grad_output) if bias.shape == (len(weight),) else _grad_bias(grad_output, bias)
+        grad_bias = _grad_bias(grad_output, bias) if need_bias and bias is not None else None
         return grad_x, grad_weight, grad_bias
 
     return output, backward
@@ -76,6 +74,7 @@ def _linear_of_rows(x: Array, weight: Array, bias: Array | None) -> tuple[Array,
 
 
 def _grad_bias(grad_output: Array, bias: Array) -> Array:
+    """Σ over the samples that share the bias."""
     grad = sum_to_shape(grad_output, bias.shape)
     return grad.copy() if grad is grad_output else grad  # the caller may change the array handed in
 
