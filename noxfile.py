@@ -28,8 +28,8 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def benchmarks(session: nox.Session) -> None:
-    """Time manual beside torch; print a table of ratios and draw it."""
-    install(session, "benchmarks")
+    """Time manual beside torch; print a table of ratios and draw it. `-- --all` times every operation, `-- --peers` more sides."""
+    install(session, "benchmarks,peers" if "--peers" in session.posargs else "benchmarks")
     session.run("python", "-m", "pytest", "benchmarks", *session.posargs)
 
 

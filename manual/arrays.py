@@ -19,6 +19,8 @@ def sum_to_shape(grad: Array, shape: tuple[int, ...]) -> Array:
     """Undo a broadcast: sum `grad` over every axis along which an array of `shape` was repeated."""
     if grad.shape == shape:
         return grad
+    if grad.ndim == 2 and grad.shape[1:] == shape:
+        return sum_over_rows(grad)
     added = grad.ndim - len(shape)
     repeated = tuple(axis + added for axis, size in enumerate(shape) if size == 1 and grad.shape[axis + added] != 1)
     return np.asarray(np.add.reduce(grad, axis=(*range(added), *repeated))).reshape(shape)

@@ -72,11 +72,8 @@ def require_broadcast(op: str, name: str, array: Array | None, x: Array) -> None
 
 def broadcast_shape(op: str, **arrays: Array) -> tuple[int, ...]:
     """The shape to which all arrays broadcast; shapes that do not are refused."""
-    shapes = [array.shape for array in arrays.values()]
-    if shapes.count(shapes[0]) == len(shapes):  # NumPy would take a microsecond to say the same
-        return shapes[0]
     try:
-        return np.broadcast_shapes(*shapes)
+        return np.broadcast_shapes(*(array.shape for array in arrays.values()))
     except ValueError:
         got = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
         raise ValueError(f"{op}: expected shapes that broadcast together, got {got}") from None
@@ -101,9 +98,9 @@ def cotangent(op: str, grad_output: Any, shape: tuple[int, ...], dtype: np.dtype
     """The gradient of an output of this shape and dtype; a plain number will do where the output is a scalar."""
     if type(grad_output) is np.ndarray and grad_output.shape == shape and grad_output.dtype is dtype:
         return grad_output
+    if type(grad_output) in (float, int) and shape == ():
+        return dtype.type(grad_output)
     if not isinstance(grad_output, (np.ndarray, np.generic)):
-        if isinstance(grad_output, (int, float)) and shape == ():
-            return dtype.type(grad_output)
         raise TypeError(f"{op}: grad_output must be a NumPy array of shape {shape}, got {type(grad_output).__name__}")
     if grad_output.shape != shape:
         raise ValueError(f"{op}: grad_output must have the shape of the output, {shape}, got {grad_output.shape}")

@@ -42,21 +42,24 @@ def elementwise(
     """
     if within is not None:
         curve = partial(_with_tails, curve, *within, beyond)
-    if len(arrays) == 1 and arrays[0].size <= LARGE:
-        return _of_one_small_array(op, curve, arrays[0])
     dtype, shape = arrays[0].dtype, arrays[0].shape
+    if len(arrays) == 1 and reduction == "none" and arrays[0].size <= LARGE:
+        return _of_one_small_array(op, curve, arrays[0])
     shapes = [shape if array is None else array.shape for array in arrays]
-    repeated = shapes.count(shape) != len(shapes)
-    if repeated:
+    if shapes.count(shape) != len(shapes):
         shape = np.broadcast_shapes(*shapes)
         arrays = tuple([array if array is None else np.broadcast_to(array, shape) for array in arrays])
     require_reduction(op, reduction)
+    reduced = reduction != "none"
+    if arrays[0].size > LARGE:
+        y, slopes, multiply = _in_parts(curve, arrays, reduced)
+    else:
+        y, *slopes = curve(*(arrays if shape else [array if array is None else array.reshape(1) for array in arrays]))
+        multiply = _multiply
+    output = np.add.reduce(y, axis=None) if reduced else y.reshape(shape)
     divisor = None
     if reduction == "mean":
         divisor = (math.prod(shape) if total is None else total) or math.nan
-    apply = _as_a_whole if arrays[0].size <= LARGE else _in_parts
-    output, count, gradients = apply(curve, arrays, shape, reduction != "none")
-    if divisor is not None:
         output = output / divisor
     output_shape = output.shape
 
@@ -64,9 +67,10 @@ def elementwise(
         grad_y = cotangent(op, grad_output, output_shape, dtype)
         if divisor is not None:
             grad_y = grad_y / divisor
-        grads = gradients(grad_y, needed(op, needs, count))
-        if repeated:
-            grads = [None if grad is None else sum_to_shape(grad, given) for grad, given in zip(grads, shapes)]
+        grads = []
+        for slope, need, given in zip(slopes, needed(op, needs, len(slopes)), shapes):
+            grad = multiply(grad_y, slope) if need and slope is not None else None
+            grads.append(grad if grad is None or grad.shape == given else sum_to_shape(grad.reshape(shape), given))
         return tuple(grads)
 
     return output, backward
@@ -80,63 +84,50 @@ def _of_one_small_array(op: str, curve: Curve, x: Array) -> tuple[Array, Backwar
     def backward(grad_output, needs=None):
         if not needed(op, needs, 1)[0]:
             return (None,)
-        grad = cotangent(op, grad_output, shape, dtype) * slope
+        grad = _multiply(cotangent(op, grad_output, shape, dtype), slope)
         return (grad if shape else grad.reshape(()),)
 
     return y if shape else y.reshape(()), backward
 
 
-def _as_a_whole(curve: Curve, arrays: Any, shape: tuple[int, ...], summed: bool) -> Any:
-    """Return y, or its sum, of a small array; the number of slopes, and what makes the gradients from that of y."""
-    if not shape:
-        arrays = [array if array is None else array.reshape(1) for array in arrays]
-    y, *slopes = curve(*arrays)
-
-    def gradients(grad_y, needs):
-        grads = [_times(grad_y, slope) if need else None for slope, need in zip(slopes, needs)]
-        return grads if shape else [None if grad is None else grad.reshape(()) for grad in grads]
-
-    return np.add.reduce(y, axis=None) if summed else y if shape else y.reshape(()), len(slopes), gradients
-
-
-def _times(grad_y: Any, slope: Any) -> Any:
-    if slope is None:
-        return None
+def _multiply(grad_y: Any, slope: Any) -> Array:
     return grad_y * (slope() if callable(slope) else slope)
 
 
-def _in_parts(curve: Curve, arrays: Any, shape: tuple[int, ...], summed: bool) -> Any:
-    """The same of a large array, whose parts several threads share."""
-    size, dtype = arrays[0].size, arrays[0].dtype
+def _in_parts(curve: Curve, arrays: Any, reduced: bool) -> tuple[Array, list[Any], Callable[[Any, Any], Array]]:
+    """Run a curve on large arrays, whose parts several threads share.
+
+    Return y, or its sum over each part; of each array the slopes in all parts, and what multiplies a gradient by them.
+    """
     arrays = [array if array is None else array.reshape(-1) for array in arrays]
+    size, dtype = arrays[0].size, arrays[0].dtype
     parts = parts_of_elements(size)
-    y = np.empty(len(parts) if summed else size, dtype)
+    y = np.empty(len(parts) if reduced else size, dtype)
     slopes: list[Any] = [None] * len(parts)
 
     def forward_part(p):
         part = parts[p]
         y_part, *slopes[p] = curve(*[array if array is None else array[part] for array in arrays])
-        if summed:
+        if reduced:
             y[p] = np.add.reduce(y_part)
         else:
             y[part] = y_part
 
     in_threads(forward_part, len(parts))
 
-    def gradients(grad_y, needs):
-        grads = [np.empty(size, dtype) if need and slope is not None else None for slope, need in zip(slopes[0], needs)]
-        grad_y = grad_y if summed else grad_y.reshape(-1)
+    def multiply(grad_y, slope_parts):
+        grad = np.empty(size, dtype)
+        grad_y = grad_y if reduced else grad_y.reshape(-1)
 
-        def backward_part(p):
-            part = parts[p]
-            for grad, slope in zip(grads, slopes[p]):
-                if grad is not None:
-                    np.multiply(grad_y if summed else grad_y[part], slope() if callable(slope) else slope, out=grad[part])
+        def multiply_part(p):
+            part, slope = parts[p], slope_parts[p]
+            np.multiply(grad_y if reduced else grad_y[part], slope() if callable(slope) else slope, out=grad[part])
 
-        in_threads(backward_part, len(parts))
-        return [None if grad is None else grad.reshape(shape) for grad in grads]
+        in_threads(multiply_part, len(parts))
+        return grad
 
-    return np.add.reduce(y) if summed else y.reshape(shape), len(slopes[0]), gradients
+    by_array = [None if of_parts[0] is None else of_parts for of_parts in zip(*slopes)]
+    return y, by_array, multiply
 
 
 def _with_tails(curve: Curve, low: float, high: float, beyond: Curve, x: Array) -> tuple[Array, Array]:

@@ -9,7 +9,10 @@ import numpy as np
 
 from manual.contract import Array, Backward, needed
 
+__all__ = ["Module", "Parameter"]
+
 _accumulating = threading.Lock()
+INPUT = object()  # marks, among the arguments of an operation, what its module does not own
 
 
 class Parameter:
@@ -60,21 +63,23 @@ class Module:
         others are inputs: the backward takes a need and returns a gradient for each of them.
         """
         output, op_backward = op(*[a.data if isinstance(a, (Parameter, Buffer)) else a for a in arguments], **constants)
-        inputs = [i for i, a in enumerate(arguments) if not (a is None or isinstance(a, (Parameter, Buffer)))]
+        # Of each argument the parameter that it is, `INPUT`, or None for what has no gradient
+        owners: list[Any] = [
+            a if isinstance(a, Parameter) else None if a is None or isinstance(a, Buffer) else INPUT for a in arguments
+        ]
 
         def backward(grad_output, needs=None):
-            wanted = [isinstance(a, Parameter) and a.requires_grad for a in arguments]
-            learns = True in wanted
-            for i, need in zip(inputs, needed(op.__name__, needs, len(inputs))):
-                wanted[i] = need
+            of_inputs = iter(needed(op.__name__, needs, owners.count(INPUT)))
+            wanted = [next(of_inputs) if owner is INPUT else owner is not None and owner.requires_grad for owner in owners]
+            grad_inputs = []
             grads = op_backward(grad_output, tuple(wanted))
-            if learns:
-                with _accumulating:
-                    for parameter, grad in zip(arguments, grads):
-                        if grad is not None and isinstance(parameter, Parameter):
-                            # Never in place: others may hold the first gradient too.
-                            parameter.grad = grad if parameter.grad is None else parameter.grad + grad
-            return tuple([grads[i] for i in inputs])
+            with _accumulating:
+                for owner, grad in zip(owners, grads):
+                    if owner is INPUT:
+                        grad_inputs.append(grad)
+                    elif grad is not None:  # never added in place: others may hold the first gradient too
+                        owner.grad = grad if owner.grad is None else owner.grad + grad
+            return tuple(grad_inputs)
 
         return output, backward
 

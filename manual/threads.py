@@ -14,6 +14,8 @@ from functools import lru_cache
 
 import numpy as np
 
+__all__ = ["get_num_threads", "set_num_threads"]
+
 LARGE = 1 << 20  # elements of an array that is worth the threads; below, handing the lock to and fro costs what they gain
 # Elements of a part: in smaller ones, threads wait for the lock more often than they compute. Functions of rows hold it longer.
 PART, PART_OF_ROWS = 1 << 17, 1 << 19

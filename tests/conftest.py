@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+import manual
 from reference.cases import OPERATIONS
 
 torch.set_num_threads(1)  # the arrays are small, and tests may run in parallel
@@ -15,3 +16,32 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("operation", [pytest.param(op, id=op.name) for op in OPERATIONS.values()])
     if "dtype" in metafunc.fixturenames:
         metafunc.parametrize("dtype", ["float64", "float32"])
+
+
+def pytest_collection_modifyitems(config, items):
+    """The tests of an operation run in one process, which then finds the truth of each case once."""
+    if not config.pluginmanager.hasplugin("xdist"):
+        return
+    for item in items:
+        parameters = item.callspec.params if hasattr(item, "callspec") else {}
+        operation = parameters.get("operation") or parameters.get("pointwise")
+        if operation is not None:
+            item.add_marker(pytest.mark.xdist_group(operation.name))
+
+
+@pytest.fixture(params=[1, 2, 5])
+def threads(request):
+    before = manual.get_num_threads()
+    manual.set_num_threads(request.param)
+    yield request.param
+    manual.set_num_threads(before)
+
+
+@pytest.fixture
+def small_parts(monkeypatch):
+    """Every array of more than three elements is large, and goes through the mechanisms in parts of three elements at most."""
+    monkeypatch.setattr("manual.elementwise.LARGE", 3)
+    monkeypatch.setattr("manual.threads.LARGE", 3)
+    monkeypatch.setattr("manual.threads.PART", 3)
+    monkeypatch.setattr("manual.threads.PART_OF_ROWS", 3)
+    monkeypatch.setattr("manual.threads.ALIGNED", 1)

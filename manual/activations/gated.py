@@ -133,7 +133,7 @@ def _gelu(x):
 
 
 def _gelu_far(x):
-    """Far on the left Φ(x) = ½ erfcx(−x/√2) exp(−x²/2), and x² needs more digits; far on the right Φ is 1 and φ nothing beside it."""
+    """Far on the left x² needs more digits, and Φ(x) = ½ erfcx(−x/√2) exp(−x²/2); far on the right Φ is 1, and φ nothing beside it."""
     c = x.clip(-50.0, 14.0)
     z = np.exp(-0.5 * c * c)
     cdf = np.where(x > 0.0, 1.0, 0.5 * erfcx(-math.sqrt(0.5) * c.astype(np.float64)) * z)
@@ -149,10 +149,13 @@ def _normal_cdf(x: Array, density: Array) -> Array:
     b3, *others = MILLS
     tail = t + b3
     for a, b in zip(others[::2], others[1::2]):
-        tail = a / tail
+        np.divide(a, tail, out=tail)
         tail += t
         tail += b
-    return abs((x >= 0.0) - density / tail)  # Φ(−t) = φ(t) / tail, taken from 1 on the right
+    np.divide(density, tail, out=tail)  # Φ(−t)
+    cdf = (x >= 0.0).astype(x.dtype)
+    cdf -= tail  # 1 − Φ(−t) on the right, −Φ(−t) on the left
+    return np.abs(cdf, out=cdf)
 
 
 def _gelu_tanh(x):

@@ -100,7 +100,8 @@ def _hardsigmoid(x):
     y = x.clip(-3.0, 3.0)
     y += 3.0
     y /= 6.0
-    return y, (abs(x) < 3.0) * x.dtype.type(1.0 / 6.0)  # not read from y, which rounds to 1 just below x = 3
+    inside = abs(x) < 3.0  # not read from y, which rounds to 1 just below x = 3
+    return y, lambda: inside * x.dtype.type(1.0 / 6.0)
 
 
 class Hardsigmoid(Module):

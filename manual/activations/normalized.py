@@ -37,8 +37,8 @@ def _softmax(x):
 
     def backward(g, needs):
         grad = g - np.vecdot(p, g)[:, None]
-        # Where one entry takes nearly everything, g − Σ p g is small beside g, and its rounding error as large as itself. The mean of
-        # the difference, zero in exact arithmetic, is that error: it is taken off.
+        # Where one entry takes nearly everything, g − Σ p g is small beside g, and its rounding error as large as itself. The mean
+        # of the difference, zero in exact arithmetic, is that error: it is taken off.
         grad -= np.vecdot(p, grad)[:, None]
         grad *= p
         return (grad,)

@@ -186,11 +186,13 @@ def threshold(x: Array, /, *, threshold: float, value: float) -> tuple[Array, Ba
 
     def chosen(x):
         # x or the value, chosen bit by bit, as 0 · ∞ would be NaN: −1 has every bit set, 0 has none.
-        kept = ~(x <= threshold)
+        dropped = x <= threshold
+        mask = dropped.astype(bits)
+        mask -= 1
         y = x.view(bits) ^ value_bits
-        y &= -kept.astype(bits)
+        y &= mask
         y ^= value_bits
-        return y.view(x.dtype), kept
+        return y.view(x.dtype), ~dropped
 
     return elementwise("threshold", chosen, x)
 

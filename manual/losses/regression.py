@@ -27,7 +27,7 @@ def mse_loss(x: Array, target: Array, weight: Array | None = None, /, *, reducti
 
 def _squared_error(x, target, weight):
     difference = x - target
-    return _weighted(difference * difference, 2.0 * difference, weight)
+    return _weighted(difference * difference, difference + difference, weight)
 
 
 class MSELoss(Module):
@@ -142,7 +142,8 @@ class HuberLoss(Module):
 
 def _require_pair(op: str, x: Array, target: Array, weight: Array | None = None) -> None:
     require_floats(op, "x target weight", x, target, weight)
-    broadcast_shape(op, x=x, target=target)
+    if x.shape != target.shape:
+        broadcast_shape(op, x=x, target=target)
     if weight is not None:
         require_shape(op, "weight", weight, x.shape)
 
