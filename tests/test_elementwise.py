@@ -181,26 +181,28 @@ def test_several_arrays(shapes, reduction, total, parts, request):
 @pytest.mark.parametrize(
     ("slope", "expected"),
     [
-        (3.0, 3),
-        (0.0, 0),
         (np.array([True, False, True, True]), [1, 0, 1, 1]),
-        (np.array([1.0, 2.0, 3.0, 4.0]), [1, 2, 3, 4]),
-        (lambda: np.array([1.0, 2.0, 3.0, 4.0]), [1, 2, 3, 4]),
-        (lambda: 3.0, 3),
+        (np.array([1, 2, 3, 4], np.int8), [1, 2, 3, 4]),
+        (lambda: np.array([1, 2, 3, 4], np.int8), [1, 2, 3, 4]),
+        (lambda: np.array([True, False, True, True]), [1, 0, 1, 1]),
     ],
 )
 @pytest.mark.parametrize("others", [0, 1])
-def test_kinds_of_slopes(slope, expected, others, dtype):
-    """Of an array alone, or beside another that has no slope; numbers and booleans do not change the dtype."""
+@pytest.mark.parametrize("reduction", ["none", "sum"])
+def test_kinds_of_slopes(slope, expected, others, reduction, dtype):
+    """Of an array alone, or beside another that has no slope. Booleans and small integers do not change the dtype."""
     x, grad_output = integers(2, 4, dtype=dtype)
-    if isinstance(slope, np.ndarray) and slope.dtype != bool:
-        slope = slope.astype(dtype)
-    _, backward = elementwise("op", lambda x, *others: (x, slope, *[None for _ in others]), x, *[x] * others)
+    if reduction == "sum":
+        grad_output = grad_output[0]
+
+    def curve(x, *others):
+        return x, slope, *[None for _ in others]
+
+    _, backward = elementwise("op", curve, x, *[x] * others, reduction=reduction)
     grad, *of_others = backward(grad_output)
-    np.testing.assert_array_equal(grad, grad_output * np.array(expected))
+    np.testing.assert_array_equal(grad, np.broadcast_to(grad_output * np.array(expected), x.shape))
+    assert (grad.shape, grad.dtype) == (x.shape, dtype)
     assert of_others == [None] * others
-    if not callable(slope):
-        assert grad.dtype == dtype
 
 
 @pytest.mark.parametrize("size", [5, LARGE + 1])

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from manual.arrays import sum_of_rows
+from manual.arrays import largest, smallest, sum_of_rows
 from manual.contract import (
     Array,
     Backward,
@@ -137,11 +137,11 @@ def _with_labels(x, labels):
     most = np.count_nonzero(listed.any(axis=0))
     listed, labels, row = listed[:, :most], labels[:, :most], np.arange(len(x))
     others = x.copy()
-    others[np.nonzero(listed)[0], labels[listed]] = -math.inf  # what is a target itself comes near no other
-    scores = np.where(listed, x[row[:, None], labels], math.inf)  # where there is no k-th target, ∞ is above any margin
+    others[np.nonzero(listed)[0], labels[listed]] = -math.inf  # what is itself a target clears no bar
+    bars = np.where(listed, x[row[:, None], labels] - 1.0, math.inf)  # ∞, above any score, where there is no k-th target
     loss, slope = np.zeros(len(x), x.dtype), np.zeros_like(x)
-    for y, score in zip(labels.T, scores.T):
-        z = others + (1.0 - score)[:, None]
+    for y, bar in zip(labels.T, bars.T):
+        z = others - bar[:, None]
         active = z > 0.0
         loss += sum_of_rows(np.maximum(z, 0.0))
         slope += active
@@ -180,10 +180,10 @@ def multilabel_soft_margin_loss(
         raise ValueError(f"{op}: x must have shape (..., C), got ()")
     shape = broadcast_shape(op, x=x, target=target, **({} if weight is None else {"weight": weight}))
     axis, classes = x.ndim - 1, x.shape[-1] or math.nan
-    if reduction != "none":
+    if reduction != "none":  # a mean or sum of means over the classes is one sum over everything, divided once
         require_reduction(op, reduction)
-        losses = math.prod(shape[:axis] + shape[axis + 1 :]) if reduction == "mean" else 1
-        return elementwise(op, _of_each_class, x, target, weight, reduction="mean", total=classes * losses)
+        samples = math.prod(shape[:axis] + shape[axis + 1 :]) if reduction == "mean" else 1
+        return elementwise(op, _of_each_class, x, target, weight, reduction="mean", total=classes * samples)
     entropies, curve_backward = elementwise(op, _of_each_class, x, target, weight)
     output = np.asarray(np.add.reduce(entropies, axis=axis) / classes)
     dtype, of_each = output.dtype, output.shape
@@ -226,7 +226,6 @@ def _rows(op: str, x: Array) -> Array:
 
 def _require_classes(op: str, target: Array, classes: int, lowest: int) -> None:
     require_indices(op, "target", target)
-    if target.size and not (target.min() >= lowest and target.max() < classes):
-        raise ValueError(
-            f"{op}: target must hold classes from {lowest} to {classes - 1}, got values from {target.min()} to {target.max()}"
-        )
+    least, most = smallest(target), largest(target)
+    if least < lowest or most >= classes:
+        raise ValueError(f"{op}: target must hold classes from {lowest} to {classes - 1}, got values from {least} to {most}")

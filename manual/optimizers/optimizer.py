@@ -43,7 +43,7 @@ class Optimizer:
         """Refuse settings that make no sense."""
 
     def zero_grad(self) -> None:
-        """Forget the gradients of all parameters: back to `None`."""
+        """Forget the gradients of all parameters: each is `None` again."""
         for group in self.param_groups:
             for parameter in group["params"]:
                 parameter.grad = None
