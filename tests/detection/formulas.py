@@ -95,10 +95,10 @@ def _statements(function, body):
 
 @cache
 def is_check(function):
-    """Whether a function only refuses: it returns nothing but errors, and each branch of it ends in a check."""
-    body = tree_of(function).body[0].body
+    """Whether a function only refuses: it returns nothing but errors, and consists of checks and what they look at."""
+    body = [statement for statement in tree_of(function).body[0].body if not _is_name_given(statement)]
     returned = [node.value for node in ast.walk(tree_of(function)) if isinstance(node, ast.Return) and node.value]
-    return all(_is_error(function, value) for value in returned) and _all_checks(function, body)
+    return all(_is_error(function, value) for value in returned) and bool(body) and _all_checks(function, body)
 
 
 def _all_checks(function, body):
@@ -118,6 +118,15 @@ def _is_check(function, statement):
         called = function.__globals__.get(statement.value.func.id)
         return inspect.isfunction(called) and (Path(called.__code__.co_filename).name == "contract.py" or is_check(called))
     return isinstance(statement, ast.Raise)
+
+
+def _is_name_given(statement):
+    """Whether a statement only gives names to values, and so is of no use behind the end of its function."""
+    if not isinstance(statement, ast.Assign):
+        return False
+    return all(
+        isinstance(part, ast.Name | ast.Tuple | ast.expr_context) for target in statement.targets for part in ast.walk(target)
+    )
 
 
 def _is_text(statement):

@@ -21,6 +21,9 @@ FAULTS = {
     "missing": lambda grad: None,
 }
 
+# Where the terms of a gradient cancel so far that a thousandth of it is less than what rounding explains.
+CANCELS = {("cosine_embedding_loss", "one number each", "a thousandth too large")}
+
 
 def returning(operation, number, wrong):
     """The operation, with a wrong gradient in the place of the leaf that has this number."""
@@ -43,7 +46,7 @@ def test_wrong_gradients_are_caught(operation, case):
     """Each fault in each gradient of each case, wherever it changes anything."""
     _, backward = operation.manual(*case.build(operation.name, np.float64), **case.constants)
     grads = structure.leaves(backward(reference(operation, case, np.float64)[0]))
-    missed = []
+    unexpected = []
     for number, grad in enumerate(grads):
         if grad is None or not np.isfinite(grad).all():
             continue
@@ -51,6 +54,7 @@ def test_wrong_gradients_are_caught(operation, case):
             wrong = fault(grad)
             if wrong is not None and wrong.dtype == grad.dtype and np.allclose(wrong, grad, rtol=1e-9, atol=1e-300):
                 continue  # this fault leaves this gradient as it is
-            if not measure(operation, case, np.float64, returning(operation.manual, number, wrong)).complaints:
-                missed.append(f"gradient {number}: {name}")
-    assert missed == []
+            caught = measure(operation, case, np.float64, returning(operation.manual, number, wrong)).complaints
+            if bool(caught) == ((operation.name, case.label, name) in CANCELS):
+                unexpected.append(f"gradient {number}, {name}: {caught or 'not caught'}")
+    assert unexpected == []
