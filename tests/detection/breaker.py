@@ -2,7 +2,6 @@
 
 import ast
 import warnings
-from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -25,11 +24,11 @@ class Fault:
     after: str
     code: Any
 
-    def __str__(self) -> str:
+    def __str__(self):
         return f"{self.function.__name__}, line {self.line}, {self.statement}: {self.before}  →  {self.after}"
 
     @contextmanager
-    def planted(self) -> Iterator[None]:
+    def planted(self):
         """For a while the function, wherever it is called from, is the broken one."""
         function, scope = self.function, self.function.__globals__
         sound = function.__code__

@@ -6,17 +6,16 @@ A rule takes a node of the syntax tree and yields what may stand in its place: a
 
 import ast
 import inspect
-from typing import Any
 
 import numpy as np
 
 NUDGE = 1.001  # a constant that is wrong by so little passes where tolerances are careless
 
 
-# What broken formulas call.
+# What broken formulas call, and what NumPy gives them.
 
 
-def zeroed(value: Any) -> Any:
+def zeroed(value):
     """Zero in the place of every number that a call returns, or will return when it is called in turn."""
     if isinstance(value, tuple):
         return tuple(None if part is None else zeroed(part) for part in value)
@@ -31,14 +30,14 @@ def zeroed(value: Any) -> Any:
     raise TypeError(f"nothing in {value!r} is a number")
 
 
-def disordered(value: Any) -> Any:
+def disordered(value):
     """The numbers of an array in another order: those of its transpose, or each moved on by one where that is the same."""
     if sum(size > 1 for size in value.shape) > 1:
         return np.ascontiguousarray(value.T).reshape(value.shape)
     return np.roll(value, 1)
 
 
-def unwritten(shape: Any, dtype: Any = float) -> Any:
+def unwritten(shape, dtype=float):
     """Memory as `np.empty` gives it, with NaN in it, and not by chance what belongs there."""
     array = np.zeros(shape, dtype)
     if array.dtype.kind == "f":
@@ -165,7 +164,7 @@ def _one_less(part):
 PRODUCTS = {"dot", "matmul", "vecdot", "einsum", "tensordot"}
 AXES = {"axis", "dim"}
 BLANK = {"empty", "empty_like", "zeros", "zeros_like"}  # zero already, or yet to be written
-PLACES = {"out", "dtype", "casting"}  # where a result is written, and in which format, as the mechanisms and the contract have it
+PLACES = {"out", "dtype", "casting"}  # where a result is written, and in which format
 
 
 def result_zeroed(node):

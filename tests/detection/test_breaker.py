@@ -12,7 +12,7 @@ import manual
 from tests.detection.breaker import faults
 from tests.detection.formulas import formulas_of, is_check, lines_that_compute
 from tests.detection.rules import disordered, unwritten, zeroed
-from tests.detection.trials import owners
+from tests.detection.trials import Subject, owners
 
 TOY = '''
 import math
@@ -144,6 +144,16 @@ def test_a_fault_is_planted_for_a_while(tmp_path, monkeypatch):
                 continue
         np.testing.assert_array_equal(curve(x)[0], sound)
     assert sum(np.array_equal(value, sound) for value in values) == 6  # those of the backward
+
+
+def test_a_trial_counts_only_if_it_is_silent_about_what_is_sound(tmp_path, monkeypatch):
+    operation = toy(tmp_path, monkeypatch, TOY, "trials")
+    curve = formulas_of(operation)[1]
+    fault = next(fault for fault in faults(curve) if fault.after == "np.exp(-x)")  # without the factor of 2
+    assert Subject("toy", operation, ([lambda: "", lambda: curve(np.ones((2, 2)))[0][0, 0] < 0.5],)).catches(fault)
+    assert not Subject("toy", operation, ([lambda: ""],)).catches(fault)
+    with pytest.raises(AssertionError, match="toy: a trial complains where nothing is broken"):
+        Subject("toy", operation, ([lambda: "always"],)).catches(fault)
 
 
 RULES = {
