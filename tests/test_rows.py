@@ -100,7 +100,11 @@ def test_rows_to_numbers(shape, dim):
 
 
 def total(x):
-    return x.sum(axis=1), lambda g, needs: (np.repeat(g[:, None], x.shape[1], axis=1),)
+    def backward(g, needs):
+        assert g.shape == x.shape[:1]
+        return (np.repeat(g[:, None], x.shape[1], axis=1),)
+
+    return x.sum(axis=1), backward
 
 
 def test_a_single_number_is_reduced_to_itself():
@@ -113,14 +117,12 @@ def test_a_single_number_is_reduced_to_itself():
 @pytest.mark.usefixtures("parts")
 @pytest.mark.parametrize("shape", [(0,), (3, 0), (0, 0), (2, 0, 3)])
 def test_rows_without_columns_are_mapped_to_such_rows(shape, dtype):
-    """The function, which may need a largest entry, is not asked; the answers are arrays of one's own."""
+    """The function, which may need a largest entry, is not asked."""
     x = np.zeros(shape, dtype)
     output, backward = by_rows("fail", None, x, dim=x.shape.index(0))
     assert (output.shape, output.dtype) == (shape, dtype)
-    assert output is not x
     (grad,) = backward(x)
     assert (grad.shape, grad.dtype) == (shape, dtype)
-    assert grad is not x
 
 
 @pytest.mark.parametrize("columns", [0, 4])
