@@ -84,6 +84,7 @@ def binary_cross_entropy_with_logits(
 
 
 def logistic_loss(x, target, weight, pos_weight):
+    """ℓ of each element and its slopes, from e = exp(−|x|); `tail` is ±m e / (1 + e)."""
     e = np.exp(-abs(x))
     log_term = np.log1p(e)
     tail = np.copysign(e / (1.0 + e), x)

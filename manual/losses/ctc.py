@@ -74,7 +74,7 @@ def ctc_loss(
     arrive, peaks = _arrive(
         np.concatenate((log_y, log_y[reverse]), axis=2), np.concatenate((class_of, class_of[reversed_state, sequence]), axis=1)
     )
-    with np.errstate(over="ignore"):  # where all is impossible, the peaks are the lowest numbers, and add up to −∞
+    with np.errstate(over="ignore"):  # where no path is possible, the peaks are the lowest numbers, and their sum is −∞
         peaks = peaks[:, :count]
         peaks[1:] += peaks_of_y[:, 0]
         within = np.arange(steps + 1)[:, None] <= input_lengths
@@ -93,7 +93,7 @@ def ctc_loss(
         p += arrive[:-1, :, count:][reverse]
         p -= _peak(p)
         np.exp(p, out=p)
-        p /= np.maximum(p.sum(axis=1, keepdims=True), 1.0)  # the largest p is 1, so the sum is at least 1, or all are 0
+        p /= np.maximum(p.sum(axis=1, keepdims=True), 1.0)  # the largest p is 1, so the sum is at least 1, unless all are 0
         place = (time * count + sequence)[:, None] * classes + emitted
         occupancy = np.bincount(place.ravel(), p.ravel(), x.size).reshape(x.shape).astype(x.dtype)
         unknown = 0.0 if zero_infinity else np.nan
@@ -114,16 +114,16 @@ def _arrive(log_y: Array, class_of: Array) -> tuple[Array, Array]:
     peaks = np.empty((steps + 1, count), log_y.dtype)
     depart = np.full((states + 2, count), -np.inf, log_y.dtype)
     depart[2] = 0.0  # all paths begin at the start
-    from_second_last, from_last, from_itself = depart[:-2], depart[1:-1], depart[2:]
+    from_two_before, from_before, from_itself = depart[:-2], depart[1:-1], depart[2:]
     bars = np.zeros((states, count), log_y.dtype)
-    bars[2:] = np.where(class_of[2:] == class_of[:-2], -np.inf, 0.0)
+    bars[2:] = np.where(class_of[2:] == class_of[:-2], -np.inf, 0.0)  # no path leaps over the blank between equal labels
     lowest = np.finfo(log_y.dtype).min
     for t in range(steps + 1):
-        # log Σ exp of three: the largest, plus log(1 + what the two others come to beside it)
-        two, high, low = from_second_last + bars, np.maximum(from_last, from_itself), np.minimum(from_last, from_itself)
-        largest = np.maximum(high, two)
-        beside = np.maximum(largest, lowest)  # −∞ less any number is −∞
-        arrived = np.log1p(np.exp(low - beside) + np.exp(np.minimum(high, two) - beside))
+        # The log of a sum of three exponentials: the largest exponent, plus log1p of the other two exponentials relative to it.
+        leap, high, low = from_two_before + bars, np.maximum(from_before, from_itself), np.minimum(from_before, from_itself)
+        largest = np.maximum(high, leap)
+        finite = np.maximum(largest, lowest)  # where all three are −∞, they are still −∞ less this number
+        arrived = np.log1p(np.exp(low - finite) + np.exp(np.minimum(high, leap) - finite))
         arrived += largest
         peaks[t] = np.maximum.reduce(arrived, axis=0, initial=lowest)
         np.subtract(arrived, peaks[t], out=arrive[t])
@@ -133,7 +133,7 @@ def _arrive(log_y: Array, class_of: Array) -> tuple[Array, Array]:
 
 
 def _peak(x: Array) -> Array:
-    """The largest over the states; the lowest number where all are −∞, so that taking it off leaves them so."""
+    """The largest over the states; where all are −∞, the lowest number, which leaves them −∞ when it is subtracted."""
     return np.maximum.reduce(x, axis=1, keepdims=True, initial=np.finfo(x.dtype).min)
 
 

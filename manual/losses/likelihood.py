@@ -89,7 +89,7 @@ def gaussian_nll_loss(
     Backward:  grad_x = d / v g,  grad_target = −grad_x,  grad_var = ½ (1 − d² / v) / v g      (g = grad_ℓ)
     Shapes:    x and target broadcast to one another; var has the shape of x, or x's with one axis of 1, or x's without its last
                axis, or is a number, which has no gradient; L () or, with reduction none, the broadcast shape
-    Kinks:     the gradient of var is that at v, and does not stop where eps does
+    Kinks:     where var is less than eps, its gradient is that at v = eps, and not 0
     Source:    Nix & Weigend 1994, Estimating the mean and variance of the target probability distribution
     """
     op = "gaussian_nll_loss"

@@ -152,6 +152,7 @@ def linear_cross_entropy(
 
 
 def _in_shapes_of(arrays: tuple[Any, ...], grads: Gradients) -> Gradients:
+    """The gradients in the shapes of the arrays they belong to."""
     return tuple([None if grad is None else grad.reshape(array.shape) for array, grad in zip(arrays, grads)])
 
 

@@ -180,10 +180,10 @@ def multilabel_soft_margin_loss(
         raise ValueError(f"{op}: x must have shape (..., C), got ()")
     shape = broadcast_shape(op, x=x, target=target, **({} if weight is None else {"weight": weight}))
     axis, classes = x.ndim - 1, x.shape[-1] or math.nan
-    if reduction != "none":
+    if reduction != "none":  # a mean or sum of means over the classes is one sum over everything, divided once
         require_reduction(op, reduction)
-        losses = math.prod(shape[:axis] + shape[axis + 1 :]) if reduction == "mean" else 1
-        return elementwise(op, _of_each_class, x, target, weight, reduction="mean", total=classes * losses)
+        samples = math.prod(shape[:axis] + shape[axis + 1 :]) if reduction == "mean" else 1
+        return elementwise(op, _of_each_class, x, target, weight, reduction="mean", total=classes * samples)
     entropies, curve_backward = elementwise(op, _of_each_class, x, target, weight)
     output = np.asarray(np.add.reduce(entropies, axis=axis) / classes)
     dtype, of_each = output.dtype, output.shape
