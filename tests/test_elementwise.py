@@ -8,12 +8,11 @@ import torch
 
 import manual
 from manual.elementwise import elementwise
-from manual.threads import LARGE, PART
+from manual.threads import LARGE
 from reference.accuracy import call, constants_of
 from reference.cases import OPERATIONS
 
 POINTWISE = [(operation, constants) for operation in OPERATIONS.values() for constants in constants_of(operation)]
-OF_EACH_CHAPTER = "leaky_relu", "hardswish", "softplus", "celu", "gelu"
 
 
 def integers(*shape, seed=0, dtype=float):
@@ -55,10 +54,8 @@ def around_the_limits(dtype):
     return np.array([np.nan, *within], dtype), np.array(beyond, dtype)
 
 
-@pytest.mark.parametrize("parts", [False, True])
-def test_elements_beyond_the_limits_take_the_other_curve(dtype, parts, request):
-    if parts:
-        request.getfixturevalue("small_parts")
+@pytest.mark.usefixtures("parts")
+def test_elements_beyond_the_limits_take_the_other_curve(dtype):
     within, beyond = around_the_limits(dtype)
     x = np.random.default_rng(0).permutation(np.concatenate([within, beyond]))
     far = np.isin(x, beyond)
@@ -153,13 +150,11 @@ def assert_gradients(got, expected):
             np.testing.assert_array_equal(grad, want, strict=True)
 
 
-@pytest.mark.parametrize("parts", [False, True])
+@pytest.mark.usefixtures("parts")
 @pytest.mark.parametrize(("reduction", "total"), [("none", None), ("sum", None), ("mean", None), ("mean", 8)])
 @pytest.mark.parametrize("shapes", SHAPES, ids=str)
-def test_several_arrays(shapes, reduction, total, parts, request):
+def test_several_arrays(shapes, reduction, total):
     """Broadcast to one another, `None` among them, reduced or not. All numbers are whole: nothing but the mean is rounded."""
-    if parts:
-        request.getfixturevalue("small_parts")
     arrays = [None if shape is None else integers(*shape, seed=seed) for seed, shape in enumerate(shapes)]
     x, weight, shift = arrays
     y = np.asarray(weight * x + (0 if shift is None else 3 * shift * shift))
@@ -224,10 +219,8 @@ def test_a_slope_that_is_a_function_is_made_when_it_is_asked_for(size):
 
 @pytest.mark.parametrize("shape", [(), (1,), (0,), (2, 0, 3), (2, 3)])
 @pytest.mark.parametrize("reduction", ["none", "sum", "mean"])
-@pytest.mark.parametrize("parts", [False, True])
-def test_one_array(shape, reduction, parts, dtype, request):
-    if parts:
-        request.getfixturevalue("small_parts")
+@pytest.mark.usefixtures("parts")
+def test_one_array(shape, reduction, dtype):
     x = integers(*shape, dtype=dtype)
     output, backward = elementwise("square", square, x, reduction=reduction)
     divisor = (x.size or math.nan) if reduction == "mean" else 1
@@ -269,36 +262,6 @@ def test_a_cotangent_that_does_not_fit(size):
 # -- Large arrays
 
 
-def forward_backward(function, x, grad_output):
-    output, backward = function(x)
-    return output, *backward(grad_output)
-
-
-def random_pair(*shape, dtype=np.float32):
-    return np.random.default_rng(0).standard_normal((2, *shape)).astype(dtype) * dtype(3)
-
-
-@pytest.mark.parametrize("name", OF_EACH_CHAPTER)
-def test_parts_do_not_show(name, dtype):
-    """A large array gives the same, bit for bit, as the operation on shares of it, none of which is large."""
-    x, grad_output = random_pair(LARGE // 4 + 3, 4, dtype=np.dtype(dtype).type)
-    x[::1000, 0] *= 1000  # far out
-    shares = np.s_[:5], np.s_[5 : len(x) // 2], np.s_[len(x) // 2 :]
-    assert x.size > LARGE > x[shares[-1]].size
-    whole, *by_share = (forward_backward(getattr(manual, name), x[share], grad_output[share]) for share in (np.s_[:], *shares))
-    for got, expected in zip(whole, zip(*by_share, strict=True), strict=True):
-        np.testing.assert_array_equal(got, np.concatenate(expected), strict=True)
-
-
-def test_any_number_of_threads_gives_the_same(threads):
-    """Bit for bit, elements far out among them."""
-    x, grad_output = random_pair(LARGE + 1)
-    x[::1000] *= 1000
-    whole, start = (forward_backward(manual.gelu, x[share], grad_output[share]) for share in (np.s_[:], np.s_[:PART]))
-    for got, expected in zip(whole, start, strict=True):
-        np.testing.assert_array_equal(got[:PART], expected)
-
-
 @pytest.mark.parametrize("reduction", ["none", "sum", "mean"])
 def test_several_large_arrays(threads, reduction):
     """Broadcast and reduced: whole numbers, whose sums do not depend on how they are shared."""
@@ -312,15 +275,6 @@ def test_several_large_arrays(threads, reduction):
     assert_gradients(backward(grad_output), [grad_y * arrays[1], (grad_y * arrays[0]).sum(axis=0), None])
 
 
-@pytest.mark.parametrize("layout", [np.asfortranarray, lambda x: np.repeat(x, 2, axis=1)[:, ::2], lambda x: x[::-1]])
-def test_any_layout(layout):
-    x, grad_output = (layout(each) for each in random_pair(LARGE // 4 + 3, 4))
-    x.flags.writeable = False
-    contiguous = forward_backward(manual.silu, np.ascontiguousarray(x), np.ascontiguousarray(grad_output))
-    for got, expected in zip(forward_backward(manual.silu, x, grad_output), contiguous, strict=True):
-        np.testing.assert_array_equal(got, expected, strict=True)
-
-
 def test_an_error_in_a_part_comes_out(threads):
     def fail(x):
         raise FloatingPointError("in a part")
@@ -330,6 +284,11 @@ def test_an_error_in_a_part_comes_out(threads):
 
 
 # -- Every operation on numbers
+
+
+def forward_backward(function, x, grad_output):
+    output, backward = function(x)
+    return output, *backward(grad_output)
 
 
 @pytest.mark.parametrize(("pointwise", "constants"), POINTWISE, ids=[call(*each) for each in POINTWISE])

@@ -5,7 +5,6 @@ import itertools
 import numpy as np
 import pytest
 
-import manual
 from manual.rows import by_rows
 from manual.threads import LARGE
 
@@ -45,12 +44,6 @@ def weighted_sum(x, q, index):
         return scaled * q if needs[0] else None, scaled * x if needs[1] else None, None
 
     return index * np.vecdot(x * w, q), backward
-
-
-@pytest.fixture(params=["whole", "in parts"])
-def parts(request):
-    if request.param == "in parts":
-        request.getfixturevalue("small_parts")
 
 
 @pytest.mark.usefixtures("parts")
@@ -141,58 +134,6 @@ def test_a_cotangent_that_does_not_fit():
 
 
 # -- Large arrays
-
-
-NAMES = ["softmax", "log_softmax", "softmin"]
-
-
-def forward_backward(function, x, grad_output):
-    output, backward = function(x)
-    return output, *backward(grad_output)
-
-
-def random_pair(*shape):
-    return np.random.default_rng(0).standard_normal((2, *shape), np.float32) * np.float32(3)
-
-
-def assert_same_in_shares(function, x, grad_output, shares, axis):
-    """The whole gives the same, bit for bit, as the operation on shares of it."""
-    whole, *by_share = (forward_backward(function, x[share], grad_output[share]) for share in (np.s_[:], *shares))
-    for got, expected in zip(whole, zip(*by_share, strict=True), strict=True):
-        np.testing.assert_array_equal(got, np.concatenate(expected, axis=axis), strict=True)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_rows_in_parts(name):
-    x, grad_output = random_pair(LARGE // 1000 + 1, 1000)
-    assert_same_in_shares(getattr(manual, name), x, grad_output, (np.s_[:5], np.s_[5:500], np.s_[500:]), 0)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_columns_in_parts(name):
-    # No part is a single column: that one would be contiguous, and summed in another order than strided ones, to other roundings
-    x, grad_output = random_pair(1000, LARGE // 1000 + 12)
-    shares = np.s_[:, :500], np.s_[:, 500:]
-    assert_same_in_shares(lambda x: getattr(manual, name)(x, dim=0), x, grad_output, shares, 1)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_rows_that_are_large_themselves(name):
-    x, grad_output = random_pair(2, LARGE + 1)
-    assert_same_in_shares(getattr(manual, name), x, grad_output, (np.s_[:1], np.s_[1:]), 0)
-
-
-def test_rows_to_numbers_in_parts(threads):
-    """Cross-entropy of many rows: the loss of each, and its gradient, bit for bit."""
-    x, grad_loss = random_pair(LARGE // 1000 + 1, 1000)
-    grad_loss, target = grad_loss[:, 0].copy(), np.random.default_rng(1).integers(0, 1000, len(x))
-
-    def losses(share):
-        output, backward = manual.cross_entropy(x[share], target[share], reduction="none")
-        return output, backward(grad_loss[share])[0]
-
-    for got, *expected in zip(losses(np.s_[:]), losses(np.s_[:500]), losses(np.s_[500:]), strict=True):
-        np.testing.assert_array_equal(got, np.concatenate(expected), strict=True)
 
 
 def test_several_arrays_in_parts(threads):
