@@ -20,12 +20,14 @@ try:
     from rich.table import Table
     from rich.text import Text
 
-    from reference import page, report
+    from reference import markdown, page, report
     from reference.catalogue import DTYPES, Entry, catalogue
     from reference.record import LIMIT, rule
     from reference.report import LostDigits, Row, Worst, short
 except ModuleNotFoundError as missing:
     sys.exit(f'python -m reference: {missing.name} is missing; install it with: python -m pip install "handgrad[reference]"')
+except KeyboardInterrupt:
+    sys.exit(130)
 
 WIDE = 120  # columns, where no terminal says how many it has
 
@@ -56,10 +58,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.json.write_text(report.as_json(rows), encoding="utf-8")
     if options.html:
         options.html.write_text(page.as_html(rows), encoding="utf-8")
+    if options.markdown:
+        options.markdown.write_text(markdown.as_markdown(rows), encoding="utf-8")
     _print_table(console, rows)
     _print_accuracy(console, rows)
     _print_register(console, report.register(rows, by_dtype=False))
-    _print_complaints(console, rows)
+    _print_complaints(console, rows, f" --seed {options.seed}" if options.seed else "")
     agrees = all(row.agrees for row in rows)
     style = "bold green" if agrees else "bold red"
     console.print(Text(f"{'✓' if agrees else '✗'} {report.summary(rows)} ({seconds:.1f} s)", style), soft_wrap=True)
@@ -77,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="draw other numbers for every case (default: 0)")
     parser.add_argument("--json", type=_writable, metavar="FILE", help="write everything that was measured")
     parser.add_argument("--html", type=_writable, metavar="FILE", help="write the table as a page")
+    parser.add_argument("--markdown", type=_writable, metavar="FILE", help="write the tables as a page of Markdown")
     parser.add_argument("--list", action="store_true", help="list what there is to run, and run nothing")
     return parser
 
@@ -203,14 +208,14 @@ def _print_register(console: Console, losses: Sequence[LostDigits]) -> None:
     console.print("\nThe worst of each output and gradient; --html and --json have it for each dtype.\n")
 
 
-def _print_complaints(console: Console, rows: Sequence[Row]) -> None:
+def _print_complaints(console: Console, rows: Sequence[Row], seed: str) -> None:
     for row in rows:
         if row.agrees:
             continue
         console.print(Text(f"✗ {row.entry.name}", "bold red"))
         for where, complaint in row.complaints:
             console.print(Text(f"  {where}: {complaint}"), soft_wrap=True)
-        hint = f"It stands in manual/{row.entry.chapter}.py; run it alone with: python -m reference {row.entry.name}"
+        hint = f"It stands in manual/{row.entry.chapter}.py; run it alone with: python -m reference {row.entry.name}{seed}"
         console.print(Text(f"  {hint}\n"), soft_wrap=True)
 
 

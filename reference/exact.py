@@ -232,8 +232,9 @@ def evaluate(
     grads, scales = [mp.zero] * len(numbers), [mp.zero] * len(numbers)
     cotangents = structure.named(grad_output, "output")
     for name, terms in outputs.items():
+        if (g := cotangents[name]) is None:  # indices, or nothing
+            continue
         arrays = np.broadcast_arrays(*(np.asarray(term, dtype=object) for term in terms or [0]))
-        g = np.zeros(arrays[0].shape) if cotangents[name] is None else cotangents[name]
         values = []
         for of_element, weight in zip(zip(*(array.flat for array in arrays)), exactly(g).flat, strict=True):
             total, size = sum(map(_dual, of_element), start=ZERO), sum(map(_magnitude, of_element), start=ZERO)
