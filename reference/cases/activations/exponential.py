@@ -46,6 +46,7 @@ OPERATIONS = (
         _tails,
         Case("alpha", (normal(4, 5),), {"alpha": 2.5}),
         Case("alpha, tails", ([-200.0, -100.0, -50.0, -20.0, 20.0],), {"alpha": 1.3}, torch_loses="the rounding of x/α"),
+        Case("small alpha", (normal(4, 5),), {"alpha": 0.01}, torch_loses="the rounding of x/α"),
         Case("negative alpha", (normal(4, 5),), {"alpha": -2.0}),
         kinks=(0.0,),
     ),

@@ -81,6 +81,13 @@ OPERATIONS = (
         Case("beta", (normal(4, 5),), {"beta": 3.0}),
         Case("beta, tails", (normal(20, scale=9.0),), {"beta": 0.7, "threshold": 40.0}),
         Case("negative beta", (normal(4, 5),), {"beta": -1.5}),
+        Case("sharp", (normal(4, 5),), {"beta": 100.0}, torch_loses="the rounding of βx"),
+        Case(
+            "a high threshold",
+            ([-1000.0, -200.0, -90.0, 50.0, 90.0, 200.0, 800.0, 1000.0],),
+            {"threshold": 900.0},
+            torch_loses="exp(βx) overflows below the threshold",
+        ),
         Case("linear soon", (normal(20, scale=2.0),), {"threshold": 0.5}),
         Case("linear below zero", (normal(20),), {"threshold": -0.5}),
         Case("at the threshold", ([19.0, 20.0, 20.5],), smooth=False),

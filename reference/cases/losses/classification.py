@@ -147,6 +147,13 @@ def _index_cases(scores, torch_loses=""):
         Case("no batch", (scores(5), classes(5))),
         Case("no batch, none", (scores(5), classes(5)), {"reduction": "none"}),
         Case("no batch, weight", (scores(5), classes(5), uniform(0.5, 2, 5)), no_grad=("grad_2",)),
+        Case(
+            "no batch, ignored, weight",
+            (scores(5), -100, uniform(0.5, 2, 5)),
+            {"reduction": "sum"},
+            zero=("grad_0",),
+            no_grad=("grad_2",),
+        ),
         Case("batch of 0", (scores(0, 5), classes(5, 0)), judge="torch"),
         Case("batch of 0, none", (scores(0, 5), classes(5, 0)), {"reduction": "none"}),
         Case("batch of 1", (scores(1, 5), classes(5, 1))),

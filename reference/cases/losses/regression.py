@@ -64,6 +64,9 @@ _weighted_cases = (
 )
 
 
+_no_weight = Case("no weight at all", (normal(2), normal(2), [0.0, 0.0]), judge="torch")
+
+
 def _switch_cases(name):
     """Cases of the constant at which a loss turns from squared to absolute."""
     return (
@@ -100,8 +103,8 @@ def _weight_third(function):
 
 
 OPERATIONS = (
-    _operation(manual.mse_loss, _weight_third(F.mse_loss), _mse_loss, *_weighted_cases),
-    _operation(manual.l1_loss, _weight_third(F.l1_loss), _l1_loss, *_weighted_cases),
+    _operation(manual.mse_loss, _weight_third(F.mse_loss), _mse_loss, *_weighted_cases, _no_weight),
+    _operation(manual.l1_loss, _weight_third(F.l1_loss), _l1_loss, *_weighted_cases, _no_weight),
     _operation(
         manual.smooth_l1_loss,
         _quiet(F.smooth_l1_loss),

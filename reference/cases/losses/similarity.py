@@ -142,6 +142,11 @@ def _triplet_cases(*others: Case, **constants: Any):
         *(Case(reduction, _triples, {"reduction": reduction, **constants}) for reduction in REDUCTIONS),
         *(Case(f"margin, {reduction}", _triples, {"reduction": reduction, **wide}) for reduction in REDUCTIONS),
         *(Case(f"swap, {reduction}", _triples, {"reduction": reduction, "swap": True, **wide}) for reduction in REDUCTIONS),
+        Case(
+            "swap, one beyond the margin",
+            ([[0.0, 0.0], [0.0, 0.0], [0.0, 0.0]], [[0.1, 0.0], [2.0, 0.0], [0.5, 0.5]], [[5.0, 1.0], [0.5, 3.0], [0.6, 0.0]]),
+            {"swap": True, **constants},
+        ),
         Case("no batch", (normal(3), normal(3), normal(3)), wide),
         Case("three axes", (normal(2, 3, 4), normal(2, 3, 4), normal(2, 3, 4)), {"reduction": "none", **wide}),
         Case("batch of 0", (normal(0, 3), normal(0, 3), normal(0, 3)), constants, judge="torch"),
@@ -172,6 +177,7 @@ def _tie(**constants: Any):
 
 _nothing_added: dict[str, Any] = {"eps": 0.0, "reduction": "none"}
 _margin_cases = _triplet_cases(
+    Case("no features, p = 1", (normal(3, 0), normal(3, 0), normal(3, 0)), {"p": 1.0}, zero=("grad_0", "grad_1", "grad_2")),
     *(Case(f"p = {p}", _triples, {"p": p, "margin": 20.0, "reduction": "none"}) for p in (0.5, 1, 1.5, 2, 3, 4.5, np.inf)),
     *(Case(f"p = {p}, swap", _triples, {"p": p, "margin": 20.0, "swap": True}) for p in (1, 3, np.inf)),
     Case("eps", _triples, {"eps": 1e-3, "margin": 20.0, "reduction": "none"}),
