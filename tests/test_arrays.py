@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from manual.arrays import broadcast, exp_range, largest, smallest, row_sums, column_sums, sum_to_shape
+from manual.arrays import broadcast, column_sums, exp_range, largest, row_sums, smallest, sum_to_shape
 
 SHAPES = [(), (1,), (3,), (1, 3), (2, 1), (2, 3), (4, 1, 3), (4, 2, 1), (4, 2, 3), (1, 1, 1)]
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from manual.arrays import largest, smallest, row_sums, sum_to_shape
+from manual.arrays import largest, row_sums, smallest, sum_to_shape
 from manual.contract import Array, Backward, needed, require_floats, require_indices, require_shape
 from manual.losses.reduction import reduce
 from manual.module import Buffer, Module

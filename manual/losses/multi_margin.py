@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from manual.arrays import largest, smallest, row_sums
+from manual.arrays import largest, row_sums, smallest
 from manual.contract import (
     Array,
     Backward,
