@@ -32,7 +32,7 @@ def column_sums(matrix: Array) -> Array:
 
 
 def row_sums(matrix: Array) -> Array:
-    """The sum of each row of a matrix: a product of the row with ones, in this thread alone, where `dot` would start those of BLAS."""
+    """The sum of each row of a matrix: its product with ones, in this thread alone, where `dot` would start those of BLAS."""
     return np.vecdot(matrix, _ones(matrix.shape[1], matrix.dtype))
 
 
