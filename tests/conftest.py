@@ -45,3 +45,9 @@ def small_parts(monkeypatch):
     monkeypatch.setattr("manual.threads.PART", 3)
     monkeypatch.setattr("manual.threads.PART_OF_ROWS", 3)
     monkeypatch.setattr("manual.threads.ALIGNED", 1)
+
+
+@pytest.fixture(params=["whole", "in parts"])
+def parts(request):
+    if request.param == "in parts":
+        request.getfixturevalue("small_parts")

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from manual.arrays import broadcast, exp_range, largest, smallest, sum_of_rows, sum_over_rows, sum_to_shape
+from manual.arrays import broadcast, column_sums, exp_range, largest, row_sums, smallest, sum_to_shape
 
 SHAPES = [(), (1,), (3,), (1, 3), (2, 1), (2, 3), (4, 1, 3), (4, 2, 1), (4, 2, 3), (1, 1, 1)]
 
@@ -44,8 +44,8 @@ def test_shapes_that_do_not_broadcast_are_named():
 def test_sums_as_products(shape, dtype):
     matrix = np.random.default_rng(0).integers(-9, 10, shape).astype(dtype)
     for each in (matrix, np.asfortranarray(matrix), matrix[::-1]):
-        np.testing.assert_array_equal(sum_over_rows(each), each.sum(axis=0), strict=True)
-        np.testing.assert_array_equal(sum_of_rows(each), each.sum(axis=1), strict=True)
+        np.testing.assert_array_equal(column_sums(each), each.sum(axis=0), strict=True)
+        np.testing.assert_array_equal(row_sums(each), each.sum(axis=1), strict=True)
 
 
 def test_extremes():

@@ -4,15 +4,15 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
 import manual
 from manual.elementwise import elementwise
-from manual.threads import LARGE, PART
+from manual.threads import LARGE
 from reference.accuracy import call, constants_of
 from reference.cases import OPERATIONS
 
 POINTWISE = [(operation, constants) for operation in OPERATIONS.values() for constants in constants_of(operation)]
-BY_CHAPTER = "leaky_relu", "hardswish", "softplus", "celu", "gelu"
 
 
 def integers(*shape, seed=0, dtype=float):
@@ -21,6 +21,7 @@ def integers(*shape, seed=0, dtype=float):
 
 
 def square(x):
+    assert x.ndim > 0  # a curve may write into its arrays by places
     return x * x, 2 * x
 
 
@@ -53,10 +54,8 @@ def around_the_limits(dtype):
     return np.array([np.nan, *within], dtype), np.array(beyond, dtype)
 
 
-@pytest.mark.parametrize("parts", [False, True])
-def test_elements_beyond_the_limits_take_the_other_curve(dtype, parts, request):
-    if parts:
-        request.getfixturevalue("small_parts")
+@pytest.mark.usefixtures("parts")
+def test_elements_beyond_the_limits_take_the_other_curve(dtype):
     within, beyond = around_the_limits(dtype)
     x = np.random.default_rng(0).permutation(np.concatenate([within, beyond]))
     far = np.isin(x, beyond)
@@ -108,6 +107,7 @@ def test_the_input_stays_as_it_was():
 
 def weighted(x, weight, shift):
     """Y = w x + 3 s² (s = 0 where it is missing), with an array, a function, and a function or nothing as slopes."""
+    assert x.ndim > 0
     if shift is None:
         return weight * x, weight, lambda: x, None
     return weight * x + 3 * shift * shift, weight, lambda: x, lambda: 6 * shift
@@ -150,13 +150,11 @@ def assert_gradients(got, expected):
             np.testing.assert_array_equal(grad, want, strict=True)
 
 
-@pytest.mark.parametrize("parts", [False, True])
+@pytest.mark.usefixtures("parts")
 @pytest.mark.parametrize(("reduction", "total"), [("none", None), ("sum", None), ("mean", None), ("mean", 8)])
 @pytest.mark.parametrize("shapes", SHAPES, ids=str)
-def test_several_arrays(shapes, reduction, total, parts, request):
-    """Broadcast to one another, `None` among them, reduced or not."""
-    if parts:
-        request.getfixturevalue("small_parts")
+def test_several_arrays(shapes, reduction, total):
+    """Broadcast to one another, `None` among them, reduced or not. All numbers are whole: nothing but the mean is rounded."""
     arrays = [None if shape is None else integers(*shape, seed=seed) for seed, shape in enumerate(shapes)]
     x, weight, shift = arrays
     y = np.asarray(weight * x + (0 if shift is None else 3 * shift * shift))
@@ -165,14 +163,10 @@ def test_several_arrays(shapes, reduction, total, parts, request):
     output, backward = elementwise("weighted", weighted, *arrays, reduction=reduction, total=total)
     np.testing.assert_array_equal(output, expected)
     assert output.shape == expected.shape
-    grad_output = integers(*expected.shape, seed=9)
-    gradients = list(expected_gradients(arrays, np.broadcast_to(grad_output / divisor, y.shape)))
-    # Quotients are rounded before they are summed. Without a mean all numbers are whole, and equal.
-    for got, want in zip(backward(grad_output), gradients, strict=True):
-        assert (got is None) == (want is None)
-        if want is not None:
-            assert got.shape == want.shape
-            np.testing.assert_allclose(got, want, rtol=1e-14 if reduction == "mean" else 0, atol=1e-13 if divisor == y.size else 0)
+    grad_y = np.broadcast_to(integers(*expected.shape, seed=9), y.shape)
+    grad_output = np.asarray(integers(*expected.shape, seed=9) * divisor)
+    gradients = list(expected_gradients(arrays, grad_y))
+    assert_gradients(backward(grad_output), gradients)
     for needs in ((True, False, False), (False, True, False), (False, False, True), (False, False, False)):
         again = backward(grad_output, needs)
         assert [grad is not None for grad in again] == [need and want is not None for need, want in zip(needs, gradients)]
@@ -225,10 +219,8 @@ def test_a_slope_that_is_a_function_is_made_when_it_is_asked_for(size):
 
 @pytest.mark.parametrize("shape", [(), (1,), (0,), (2, 0, 3), (2, 3)])
 @pytest.mark.parametrize("reduction", ["none", "sum", "mean"])
-@pytest.mark.parametrize("parts", [False, True])
-def test_one_array(shape, reduction, parts, dtype, request):
-    if parts:
-        request.getfixturevalue("small_parts")
+@pytest.mark.usefixtures("parts")
+def test_one_array(shape, reduction, dtype):
     x = integers(*shape, dtype=dtype)
     output, backward = elementwise("square", square, x, reduction=reduction)
     divisor = (x.size or math.nan) if reduction == "mean" else 1
@@ -270,36 +262,6 @@ def test_a_cotangent_that_does_not_fit(size):
 # -- Large arrays
 
 
-def forward_backward(function, x, grad_output):
-    output, backward = function(x)
-    return output, *backward(grad_output)
-
-
-def random_pair(*shape, dtype=np.float32):
-    return np.random.default_rng(0).standard_normal((2, *shape)).astype(dtype) * dtype(3)
-
-
-@pytest.mark.parametrize("name", BY_CHAPTER)
-def test_parts_do_not_show(name, dtype):
-    """A large array gives the same, bit for bit, as the operation on shares of it, none of which is large."""
-    x, grad_output = random_pair(LARGE // 4 + 3, 4, dtype=np.dtype(dtype).type)
-    x[::1000, 0] *= 1000  # far out
-    shares = np.s_[:5], np.s_[5 : len(x) // 2], np.s_[len(x) // 2 :]
-    assert x.size > LARGE > x[shares[-1]].size
-    whole, *by_share = (forward_backward(getattr(manual, name), x[share], grad_output[share]) for share in (np.s_[:], *shares))
-    for got, expected in zip(whole, zip(*by_share, strict=True), strict=True):
-        np.testing.assert_array_equal(got, np.concatenate(expected), strict=True)
-
-
-def test_any_number_of_threads_gives_the_same(threads):
-    """Bit for bit, elements far out among them."""
-    x, grad_output = random_pair(LARGE + 1)
-    x[::1000] *= 1000
-    whole, start = (forward_backward(manual.gelu, x[share], grad_output[share]) for share in (np.s_[:], np.s_[:PART]))
-    for got, expected in zip(whole, start, strict=True):
-        np.testing.assert_array_equal(got[:PART], expected)
-
-
 @pytest.mark.parametrize("reduction", ["none", "sum", "mean"])
 def test_several_large_arrays(threads, reduction):
     """Broadcast and reduced: whole numbers, whose sums do not depend on how they are shared."""
@@ -313,15 +275,6 @@ def test_several_large_arrays(threads, reduction):
     assert_gradients(backward(grad_output), [grad_y * arrays[1], (grad_y * arrays[0]).sum(axis=0), None])
 
 
-@pytest.mark.parametrize("layout", [np.asfortranarray, lambda x: np.repeat(x, 2, axis=1)[:, ::2], lambda x: x[::-1]])
-def test_any_layout(layout):
-    x, grad_output = (layout(each) for each in random_pair(LARGE // 4 + 3, 4))
-    x.flags.writeable = False
-    contiguous = forward_backward(manual.silu, np.ascontiguousarray(x), np.ascontiguousarray(grad_output))
-    for got, expected in zip(forward_backward(manual.silu, x, grad_output), contiguous, strict=True):
-        np.testing.assert_array_equal(got, expected, strict=True)
-
-
 def test_an_error_in_a_part_comes_out(threads):
     def fail(x):
         raise FloatingPointError("in a part")
@@ -333,16 +286,25 @@ def test_an_error_in_a_part_comes_out(threads):
 # -- Every operation on numbers
 
 
+def forward_backward(function, x, grad_output):
+    output, backward = function(x)
+    return output, *backward(grad_output)
+
+
 @pytest.mark.parametrize(("pointwise", "constants"), POINTWISE, ids=[call(*each) for each in POINTWISE])
 def test_nan_stays_where_it_is(pointwise, constants, dtype):
-    """An element that is NaN has the output NaN, and all others, far ones too, what they have without it."""
+    """Where the input is NaN so is the output, and the gradient where torch's is. All other elements, far ones too, are as ever."""
     x = np.array([-1000.0, -1.0, 0.0, 1.0, 1000.0], dtype)
     g = integers(6, seed=1, dtype=dtype)
-    beside, alone = np.insert(x, 2, np.nan), np.delete(g, 2)
+    with_nan, g_without = np.insert(x, 2, np.nan), np.delete(g, 2)
     with np.errstate(over="ignore"):  # celu with α < 0 grows without bounds
         got, expected = (
-            forward_backward(lambda x: pointwise.manual(x, **dict(constants)), *each) for each in ((beside, g), (x, alone))
+            forward_backward(lambda x: pointwise.manual(x, **dict(constants)), *each) for each in ((with_nan, g), (x, g_without))
         )
-    assert np.isnan(got[0][2])
-    for with_nan, without in zip(got, expected, strict=True):
-        np.testing.assert_array_equal(np.delete(with_nan, 2), without)
+    for have, want in zip(got, expected, strict=True):
+        np.testing.assert_array_equal(np.delete(have, 2), want)
+    output, grad = got
+    tensor = torch.tensor(with_nan, requires_grad=True)
+    pointwise.torch(tensor, **dict(constants)).backward(torch.tensor(g))
+    assert np.isnan(output[2])
+    assert np.isnan(grad[2]) or not tensor.grad[2].isnan()

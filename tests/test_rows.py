@@ -5,7 +5,6 @@ import itertools
 import numpy as np
 import pytest
 
-import manual
 from manual.rows import by_rows
 from manual.threads import LARGE
 
@@ -45,12 +44,6 @@ def weighted_sum(x, q, index):
         return scaled * q if needs[0] else None, scaled * x if needs[1] else None, None
 
     return index * np.vecdot(x * w, q), backward
-
-
-@pytest.fixture(params=["whole", "in parts"])
-def parts(request):
-    if request.param == "in parts":
-        request.getfixturevalue("small_parts")
 
 
 @pytest.mark.usefixtures("parts")
@@ -100,7 +93,11 @@ def test_rows_to_numbers(shape, dim):
 
 
 def total(x):
-    return x.sum(axis=1), lambda g, needs: (np.repeat(g[:, None], x.shape[1], axis=1),)
+    def backward(g, needs):
+        assert g.shape == x.shape[:1]
+        return (np.repeat(g[:, None], x.shape[1], axis=1),)
+
+    return x.sum(axis=1), backward
 
 
 def test_a_single_number_is_reduced_to_itself():
@@ -113,14 +110,12 @@ def test_a_single_number_is_reduced_to_itself():
 @pytest.mark.usefixtures("parts")
 @pytest.mark.parametrize("shape", [(0,), (3, 0), (0, 0), (2, 0, 3)])
 def test_rows_without_columns_are_mapped_to_such_rows(shape, dtype):
-    """The function, which may need a largest entry, is not asked; the answers are arrays of one's own."""
+    """The function, which may need a largest entry, is not asked."""
     x = np.zeros(shape, dtype)
     output, backward = by_rows("fail", None, x, dim=x.shape.index(0))
     assert (output.shape, output.dtype) == (shape, dtype)
-    assert output is not x
     (grad,) = backward(x)
     assert (grad.shape, grad.dtype) == (shape, dtype)
-    assert grad is not x
 
 
 @pytest.mark.parametrize("columns", [0, 4])
@@ -139,58 +134,6 @@ def test_a_cotangent_that_does_not_fit():
 
 
 # -- Large arrays
-
-
-NAMES = ["softmax", "log_softmax", "softmin"]
-
-
-def forward_backward(function, x, grad_output):
-    output, backward = function(x)
-    return output, *backward(grad_output)
-
-
-def random_pair(*shape):
-    return np.random.default_rng(0).standard_normal((2, *shape), np.float32) * np.float32(3)
-
-
-def assert_same_in_shares(function, x, grad_output, shares, axis):
-    """The whole gives the same, bit for bit, as the operation on shares of it."""
-    whole, *by_share = (forward_backward(function, x[share], grad_output[share]) for share in (np.s_[:], *shares))
-    for got, expected in zip(whole, zip(*by_share, strict=True), strict=True):
-        np.testing.assert_array_equal(got, np.concatenate(expected, axis=axis), strict=True)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_rows_in_parts(name):
-    x, grad_output = random_pair(LARGE // 1000 + 1, 1000)
-    assert_same_in_shares(getattr(manual, name), x, grad_output, (np.s_[:5], np.s_[5:500], np.s_[500:]), 0)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_columns_in_parts(name):
-    # No part is a single column: that one would be contiguous, and summed in another order than strided ones, to other roundings
-    x, grad_output = random_pair(1000, LARGE // 1000 + 12)
-    shares = np.s_[:, :500], np.s_[:, 500:]
-    assert_same_in_shares(lambda x: getattr(manual, name)(x, dim=0), x, grad_output, shares, 1)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_rows_that_are_large_themselves(name):
-    x, grad_output = random_pair(2, LARGE + 1)
-    assert_same_in_shares(getattr(manual, name), x, grad_output, (np.s_[:1], np.s_[1:]), 0)
-
-
-def test_rows_to_numbers_in_parts(threads):
-    """Cross-entropy of many rows: the loss of each, and its gradient, bit for bit."""
-    x, grad_loss = random_pair(LARGE // 1000 + 1, 1000)
-    grad_loss, target = grad_loss[:, 0].copy(), np.random.default_rng(1).integers(0, 1000, len(x))
-
-    def losses(share):
-        output, backward = manual.cross_entropy(x[share], target[share], reduction="none")
-        return output, backward(grad_loss[share])[0]
-
-    for got, *expected in zip(losses(np.s_[:]), losses(np.s_[:500]), losses(np.s_[500:]), strict=True):
-        np.testing.assert_array_equal(got, np.concatenate(expected), strict=True)
 
 
 def test_several_arrays_in_parts(threads):

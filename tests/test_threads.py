@@ -32,6 +32,85 @@ def test_parts_do_not_show(operation, request):
                 np.testing.assert_allclose(got, expected, rtol=0, atol=room, strict=True, err_msg=case.label)
 
 
+# -- Large arrays: bit for bit the same as shares of them that are not large
+
+
+def forward_backward(function, x, grad_output):
+    output, backward = function(x)
+    return output, *backward(grad_output)
+
+
+def random_pair(*shape, dtype=np.float32):
+    return np.random.default_rng(0).standard_normal((2, *shape)).astype(dtype) * dtype(3)
+
+
+def assert_same_in_shares(function, x, grad_output, shares, axis):
+    """The whole gives the same, bit for bit, as the operation on shares of it."""
+    whole, *by_share = (forward_backward(function, x[share], grad_output[share]) for share in (np.s_[:], *shares))
+    for got, expected in zip(whole, zip(*by_share, strict=True), strict=True):
+        np.testing.assert_array_equal(got, np.concatenate(expected, axis=axis), strict=True)
+
+
+@pytest.mark.parametrize("name", ["leaky_relu", "hardswish", "softplus", "celu", "gelu"])
+def test_elements_in_parts(name, dtype):
+    x, grad_output = random_pair(LARGE // 4 + 3, 4, dtype=np.dtype(dtype).type)
+    x[::1000, 0] *= 1000  # far out
+    shares = np.s_[:5], np.s_[5 : len(x) // 2], np.s_[len(x) // 2 :]
+    assert x.size > LARGE > x[shares[-1]].size
+    assert_same_in_shares(getattr(manual, name), x, grad_output, shares, 0)
+
+
+def test_any_number_of_threads_gives_the_same(threads):
+    """Bit for bit, elements far out among them."""
+    x, grad_output = random_pair(LARGE + 1)
+    x[::1000] *= 1000
+    whole, start = (forward_backward(manual.gelu, x[share], grad_output[share]) for share in (np.s_[:], np.s_[:PART]))
+    for got, expected in zip(whole, start, strict=True):
+        np.testing.assert_array_equal(got[:PART], expected)
+
+
+@pytest.mark.parametrize("layout", [np.asfortranarray, lambda x: np.repeat(x, 2, axis=1)[:, ::2], lambda x: x[::-1]])
+def test_any_layout(layout):
+    x, grad_output = (layout(each) for each in random_pair(LARGE // 4 + 3, 4))
+    x.flags.writeable = False
+    contiguous = forward_backward(manual.silu, np.ascontiguousarray(x), np.ascontiguousarray(grad_output))
+    for got, expected in zip(forward_backward(manual.silu, x, grad_output), contiguous, strict=True):
+        np.testing.assert_array_equal(got, expected, strict=True)
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "softmin"])
+def test_rows_in_parts(name):
+    x, grad_output = random_pair(LARGE // 1000 + 1, 1000)
+    assert_same_in_shares(getattr(manual, name), x, grad_output, (np.s_[:5], np.s_[5:500], np.s_[500:]), 0)
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "softmin"])
+def test_columns_in_parts(name):
+    # No part is a single column: that one would be contiguous, and summed in another order than strided ones, to other roundings
+    x, grad_output = random_pair(1000, LARGE // 1000 + 12)
+    shares = np.s_[:, :500], np.s_[:, 500:]
+    assert_same_in_shares(lambda x: getattr(manual, name)(x, dim=0), x, grad_output, shares, 1)
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "softmin"])
+def test_rows_that_are_large_themselves(name):
+    x, grad_output = random_pair(2, LARGE + 1)
+    assert_same_in_shares(getattr(manual, name), x, grad_output, (np.s_[:1], np.s_[1:]), 0)
+
+
+def test_rows_to_numbers_in_parts(threads):
+    """Cross-entropy of many rows: the loss of each, and its gradient, bit for bit."""
+    x, grad_loss = random_pair(LARGE // 1000 + 1, 1000)
+    grad_loss, target = grad_loss[:, 0].copy(), np.random.default_rng(1).integers(0, 1000, len(x))
+
+    def losses(share):
+        output, backward = manual.cross_entropy(x[share], target[share], reduction="none")
+        return output, backward(grad_loss[share])[0]
+
+    for got, *expected in zip(losses(np.s_[:]), losses(np.s_[:500]), losses(np.s_[500:]), strict=True):
+        np.testing.assert_array_equal(got, np.concatenate(expected), strict=True)
+
+
 # -- Parts
 
 
@@ -100,9 +179,10 @@ def test_numpys_error_state_holds_in_every_thread(threads):
 
 
 def test_numpys_buffer_has_its_size_again(threads):
-    before = np.getbufsize()
-    in_threads(lambda i: None, 10)
-    assert np.getbufsize() == before
+    with np.errstate():  # which keeps the size of the buffer, too
+        np.setbufsize(4096)
+        in_threads(lambda i: None, 10)
+        assert np.getbufsize() == 4096
 
 
 def test_callers_do_not_wait_for_each_other():

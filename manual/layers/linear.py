@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from manual.arrays import sum_over_rows, sum_to_shape
+from manual.arrays import column_sums, sum_to_shape
 from manual.contract import Array, Backward, broadcast_shape, cotangent, needed, require_floats, require_shape
 from manual.initialization import uniform_fan_in
 from manual.module import Module, Parameter
@@ -146,7 +146,7 @@ def bilinear(x1: Array, x2: Array, weight: Array, bias: Array | None = None, /) 
                 grad_weight = grad_half.T.dot(rows1).reshape(out, in2, in1).transpose(0, 2, 1)
         if need_x2:
             grad_x2 = np.matmul(grad_rows[:, None, :], half).reshape(x2.shape)
-        grad_bias = sum_over_rows(grad_rows) if bias is not None and need_bias else None
+        grad_bias = column_sums(grad_rows) if bias is not None and need_bias else None
         return grad_x1, grad_x2, grad_weight, grad_bias
 
     return output, backward

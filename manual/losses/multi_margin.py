@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from manual.arrays import largest, smallest, sum_of_rows
+from manual.arrays import largest, row_sums, smallest
 from manual.contract import (
     Array,
     Backward,
@@ -75,10 +75,10 @@ def multi_margin_loss(
 
         def backward(g, needs):
             grad = (z > 0.0) * g[:, None] if p == 1 else z * (2.0 * g)[:, None]
-            grad[row, y] = -sum_of_rows(grad)
+            grad[row, y] = -row_sums(grad)
             return grad, None
 
-        return sum_of_rows(z) if p == 1 else np.vecdot(z, z), backward
+        return row_sums(z) if p == 1 else np.vecdot(z, z), backward
 
     losses, rows_backward = by_rows(op, of_rows, rows, y, dim=1)
     output, reduce_backward = reduce(op, (scale * losses).reshape(target.shape), reduction)
@@ -143,7 +143,7 @@ def _with_labels(x, labels):
     for y, bar in zip(labels.T, bars.T):
         z = others - bar[:, None]
         active = z > 0.0
-        loss += sum_of_rows(np.maximum(z, 0.0))
+        loss += row_sums(np.maximum(z, 0.0))
         slope += active
         slope[row, y] -= np.add.reduce(active, axis=1)
     classes = x.shape[1]
