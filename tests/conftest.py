@@ -6,16 +6,32 @@ from reference.cases import OPERATIONS
 
 torch.set_num_threads(1)  # the arrays are small, and tests may run in parallel
 
-CASES = [pytest.param(op, case, id=f"{op.name}-{case.label}") for op in OPERATIONS.values() for case in op.cases]
-
 
 def pytest_generate_tests(metafunc):
-    if "case" in metafunc.fixturenames and "operation" in metafunc.fixturenames:
-        metafunc.parametrize(("operation", "case"), CASES)
-    elif "operation" in metafunc.fixturenames:
+    if "operation" in metafunc.fixturenames:
         metafunc.parametrize("operation", [pytest.param(op, id=op.name) for op in OPERATIONS.values()])
     if "dtype" in metafunc.fixturenames:
         metafunc.parametrize("dtype", ["float64", "float32"])
+
+
+@pytest.fixture
+def case():
+    """Each case of the operation in turn, as `pytest_pyfunc_call` has it."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem):
+    """A test of an operation and a case is one item that runs over all cases: thousands of items would take longer than the tests."""
+    arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
+    if not {"operation", "case"} <= arguments.keys():
+        return None
+    for case in arguments["operation"].cases:
+        try:
+            pyfuncitem.obj(**arguments | {"case": case})
+        except Exception as error:
+            error.add_note(f"The case is {case.label!r}.")
+            raise
+    return True
 
 
 def pytest_collection_modifyitems(config, items):
