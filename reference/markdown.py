@@ -18,8 +18,8 @@ def as_markdown(rows: Sequence[Row]) -> str:
         "# Agreement",
         "Written by `python -m reference --markdown FILE`, not by hand.",
         f"{'✓' if all(row.agrees for row in rows) else '✗'} {report.summary(rows)}.",
-        "r = max |got − truth| / (u · |J|ᵀ|g|) is the error in units of what rounding alone explains, with u the unit roundoff and J "
-        f"the Jacobian: about 1 is perfect. {rule()} Modules are held against torch in float64, which has no r of its own there.",
+        "r = max |got − truth| / (u · |J|ᵀ|g|) is the error in units of what rounding alone explains, u the unit roundoff and "
+        f"J the Jacobian: about 1 is perfect. {rule()} Modules are held against torch in float64, which has no r of its own there.",
         _table(["", ""], [[name, value] for name, value in report.environment().items()]),
         *_complaints(rows),
         "## The worst r by chapter",
