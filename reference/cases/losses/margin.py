@@ -1,13 +1,11 @@
 """Cases of the losses that ask for a margin between two numbers, or of one."""
 
-from typing import Any
-
 import numpy as np
 import torch.nn.functional as F
 
 import manual
 from reference.case import Case, ModuleCase, Operation, build, normal, uniform
-from reference.cases.losses.reduction import REDUCTIONS, reduced
+from reference.cases.losses.reduction import REDUCTIONS, reduced, with_each_reduction
 from reference.exact import exp, log
 
 
@@ -123,14 +121,10 @@ OPERATIONS = (
 )
 
 
-def _modules(name, *inputs: Any):
-    return tuple(ModuleCase(build(name, reduction=reduction), Case(reduction, inputs)) for reduction in REDUCTIONS)
-
-
 MODULES = (
-    *_modules("SoftMarginLoss", normal(4, 3), _signs(4, 3)),
-    *_modules("MarginRankingLoss", normal(4, 3), normal(4, 3), _float_signs(4, 3)),
+    *with_each_reduction("SoftMarginLoss", normal(4, 3), _signs(4, 3)),
+    *with_each_reduction("MarginRankingLoss", normal(4, 3), normal(4, 3), _float_signs(4, 3)),
     ModuleCase(build("MarginRankingLoss", 0.5), Case("margin", (normal(4, 3), normal(4, 3), _float_signs(4, 3)))),
-    *_modules("HingeEmbeddingLoss", normal(4, 3), _signs(4, 3)),
+    *with_each_reduction("HingeEmbeddingLoss", normal(4, 3), _signs(4, 3)),
     ModuleCase(build("HingeEmbeddingLoss", 0.5), Case("margin", (normal(4, 3), _signs(4, 3)))),
 )

@@ -1,13 +1,11 @@
 """Cases of the losses that ask for a margin between the classes."""
 
-from typing import Any
-
 import numpy as np
 import torch.nn.functional as F
 
 import manual
 from reference.case import Case, ModuleCase, Operation, build, classes, normal, uniform
-from reference.cases.losses.reduction import REDUCTIONS, reduced
+from reference.cases.losses.reduction import REDUCTIONS, reduced, with_each_reduction
 from reference.exact import exactly, exp, log
 
 
@@ -172,14 +170,10 @@ OPERATIONS = (
 _weight = np.array([0.5, 2.0, 1.0])
 
 
-def _modules(name, *inputs: Any):
-    return tuple(ModuleCase(build(name, reduction=reduction), Case(reduction, inputs)) for reduction in REDUCTIONS)
-
-
 MODULES = (
-    *_modules("MultiMarginLoss", normal(4, 3), classes(3, 4)),
+    *with_each_reduction("MultiMarginLoss", normal(4, 3), classes(3, 4)),
     ModuleCase(build("MultiMarginLoss", 2, 0.5, _weight), Case("p, margin and weight", (normal(4, 3), classes(3, 4)))),
-    *_modules("MultiLabelMarginLoss", normal(4, 4), _some_labels),
-    *_modules("MultiLabelSoftMarginLoss", normal(4, 3), uniform(0, 1, 4, 3)),
+    *with_each_reduction("MultiLabelMarginLoss", normal(4, 4), _some_labels),
+    *with_each_reduction("MultiLabelSoftMarginLoss", normal(4, 3), uniform(0, 1, 4, 3)),
     ModuleCase(build("MultiLabelSoftMarginLoss", _weight), Case("weight", (normal(4, 3), uniform(0, 1, 4, 3)))),
 )
