@@ -12,8 +12,9 @@ Source: Griewank & Walther 2008, Evaluating Derivatives, chapter 3
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Set
-from functools import lru_cache
+from collections.abc import Callable, Container, Iterable
+from functools import lru_cache, reduce
+from operator import add
 from typing import Any, NamedTuple
 
 import mpmath
@@ -95,11 +96,8 @@ class Dual:
     __radd__, __rmul__, __hash__ = __add__, __mul__, None  # type: ignore[assignment]
 
 
-ZERO = Dual(mp.zero, {})
-
-
 def _value(z: Any) -> Any:
-    return z.value if type(z) is Dual else z
+    return z.value if isinstance(z, Dual) else z
 
 
 def _moves(z: Any) -> bool:
@@ -210,7 +208,7 @@ def evaluate(
     arguments: tuple[Any, ...],
     constants: dict[str, Any],
     grad_output: Any,
-    wanted: Set[str],
+    wanted: Container[str],
     slope_terms: Callable[..., Any] | None = None,
 ) -> dict[str, Exact]:
     """Evaluate a definition and its Jacobian J on these arguments: each output, and each gradient that is wanted, by name.
@@ -221,7 +219,7 @@ def evaluate(
     leaves = {name: _exact(leaf) for name, leaf in structure.named_gradients(arguments).items()}
     numbers: list[Any] = []  # every input element by which to differentiate
     places: dict[str, Any] = {}
-    for name in leaves.keys() & wanted:
+    for name in [name for name in leaves if name in wanted]:
         places[name] = np.arange(len(numbers), len(numbers) + leaves[name].size).reshape(leaves[name].shape)
         numbers += leaves[name].flat
         leaves[name] = each(lambda x, i: Dual(x, {i: mp.one}), 2)(leaves[name], places[name])
@@ -237,7 +235,8 @@ def evaluate(
         arrays = np.broadcast_arrays(*(np.asarray(term, dtype=object) for term in terms or [0]))
         values = []
         for of_element, weight in zip(zip(*(array.flat for array in arrays)), exactly(g).flat, strict=True):
-            total, size = sum(map(_dual, of_element), start=ZERO), sum(map(_magnitude, of_element), start=ZERO)
+            duals = [_dual(term) for term in of_element]
+            total, size = reduce(add, duals), reduce(add, map(_magnitude, duals))
             for i, slope in total.partials.items():
                 grads[i] += weight * slope
                 scales[i] += abs(weight) * size.partials[i]
@@ -265,8 +264,8 @@ def _dual(z: Any) -> Dual:
     return z if isinstance(z, Dual) else Dual(mp.mpf(z), {})
 
 
-def _magnitude(z: Any) -> Dual:
-    return Dual(abs(_dual(z).value), {element: abs(partial) for element, partial in _dual(z).partials.items()})
+def _magnitude(z: Dual) -> Dual:
+    return Dual(abs(z.value), {element: abs(partial) for element, partial in z.partials.items()})
 
 
 def _filled(shape: tuple[int, ...], numbers: Iterable[Any]) -> Any:

@@ -88,7 +88,6 @@ class Target:
         def unit(true: Any, scale: Any) -> Any:
             return u * max(scale if mp.isfinite(scale) else abs(true), smallest) if mp.isfinite(true) else u
 
-        self.dtype = dtype
         self.truth = each(lambda true: mp.sign(true) * mp.inf if abs(true) > largest else true)(exact.value)
         self.finite = each(mp.isfinite)(self.truth).astype(bool)
         units = each(unit, 2)(self.truth, exact.scale)
@@ -119,7 +118,8 @@ class Target:
             return one is other
         with np.errstate(invalid="ignore", over="ignore"):
             distance = abs(np.ldexp(one.astype(float), -self._exponent) - np.ldexp(other.astype(float), -self._exponent))
-            return bool(((distance <= LIMIT * self._unit) | ~np.isfinite(distance)).all())
+            same = (one == other) | (np.isnan(one) & np.isnan(other))
+            return bool((same | (distance <= LIMIT * self._unit)).all())
 
     def _distance(self, got: Any) -> Any:
         """|got − truth|, divided by the power of two."""

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 import json
 import runpy
 import subprocess
@@ -19,6 +20,15 @@ from reference.catalogue import DTYPES, Entry, catalogue
 from reference.record import Agreement, Quantity
 
 GOOD = ("relu", "nll_loss", "ReLU")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def truth_of_what_is_measured_often():
+    """The processes that the command starts are copies of this one: what it knows, they need not work out again."""
+    for entry in catalogue():
+        if entry.name in ("relu", "nll_loss", "tanh", "softmax"):
+            for run, dtype in itertools.product(range(len(entry.runs)), DTYPES):
+                entry.measure(run, dtype)
 
 
 def rows_of(*names):
@@ -210,7 +220,7 @@ def test_a_seed_draws_other_numbers_and_the_same_ones_again(tmp_path):
     measured = []
     for seed in ("0", "7", "7"):
         path = tmp_path / "report.json"
-        assert command.main(["sigmoid", "Linear", "--seed", seed, "--json", str(path)]) == 0
+        assert command.main(["softmax", "Linear", "--seed", seed, "--json", str(path)]) == 0
         measured.append(json.loads(path.read_text(encoding="utf-8"))["entries"])
     assert measured[0] != measured[1] == measured[2]
 

@@ -1,8 +1,10 @@
-"""The reductions, for definitions."""
+"""The reductions, for definitions and cases."""
 
 from typing import Any
 
 import numpy as np
+
+from reference.case import Case, ModuleCase, build
 
 REDUCTIONS = ("none", "mean", "sum")
 
@@ -17,3 +19,8 @@ def reduced(terms: Any, reduction: str, total: Any = None) -> list[Any]:
         return terms
     divisor = 1 if reduction == "sum" else (terms[0].size if total is None else total)
     return [loss / divisor for term in terms for loss in term.flat]
+
+
+def with_each_reduction(name: str, *inputs: Any) -> tuple[ModuleCase, ...]:
+    """A module with each of the reductions."""
+    return tuple(ModuleCase(build(name, reduction=reduction), Case(reduction, inputs)) for reduction in REDUCTIONS)
