@@ -71,7 +71,7 @@ from manual.losses.similarity import (
     triplet_margin_loss,
     triplet_margin_with_distance_loss,
 )
-from manual.module import Module, Parameter
+from manual.module import Buffer, Module, Parameter
 from manual.optimizers.sgd import SGD
 from manual.threads import get_num_threads, set_num_threads
 
@@ -86,6 +86,7 @@ __all__ = [
     "BCELoss",
     "BCEWithLogitsLoss",
     "Bilinear",
+    "Buffer",
     "CTCLoss",
     "CosineEmbeddingLoss",
     "CrossEntropyLoss",
