@@ -17,6 +17,8 @@ class Parameter:
     def __init__(self, data: Array, requires_grad: bool = True) -> None:
         if not isinstance(data, np.ndarray):
             raise TypeError(f"Parameter: data must be a NumPy array, got {type(data).__name__}; np.asarray makes one")
+        if data.dtype.kind != "f":
+            raise TypeError(f"Parameter: data must hold floating-point numbers, got {data.dtype}")
         self.data = data
         self.grad: Array | None = None
         self.requires_grad = requires_grad

@@ -76,9 +76,10 @@ def in_threads(task: Callable[[int], None], count: int) -> None:
     with np.errstate():  # at its end NumPy's settings are again what they were, the size of its buffer too
         np.setbufsize(BUFFER)
         helping: list[Future[None]] = []
-        with suppress(RuntimeError):  # no thread can be had, for the interpreter is exiting: the calling thread does it all
+        with suppress(RuntimeError):  # no thread is to be had, as while the interpreter exits: the caller does it all
             for _ in range(threads - 1):
-                helping.append(_helpers(threads - 1).submit(copy_context().run, work))
+                helper = _helpers(threads - 1).submit(copy_context().run, work)
+                helping.append(helper)
         try:
             work()
         finally:

@@ -90,6 +90,8 @@ def _misfit(x: Array, weight: Array, bias: Array | None) -> ValueError:
 class Linear(Module):
     """`linear` with its weight and bias, which start from U(−1/√in_features, 1/√in_features)."""
 
+    bias: Parameter | None
+
     def __init__(
         self,
         in_features: int,
@@ -155,6 +157,8 @@ def bilinear(x1: Array, x2: Array, weight: Array, bias: Array | None = None, /) 
 
 class Bilinear(Module):
     """`bilinear` with its weight and bias, which start from U(−1/√in1_features, 1/√in1_features)."""
+
+    bias: Parameter | None
 
     def __init__(
         self,
