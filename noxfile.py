@@ -21,15 +21,15 @@ def agreement(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run the test suite."""
+    """Run the test suite, the tests of an operation in one process."""
     install(session, "tests")
-    session.run("python", "-m", "pytest", "-n", "auto", *session.posargs)
+    session.run("python", "-m", "pytest", "-n", "auto", "--dist", "loadgroup", *session.posargs)
 
 
 @nox.session
 def benchmarks(session: nox.Session) -> None:
-    """Time manual beside torch; print a table of ratios and draw it."""
-    install(session, "benchmarks")
+    """Time manual beside torch; print a table of ratios and draw it. `-- --all` times every operation, `-- --peers` more sides."""
+    install(session, "benchmarks,peers" if "--peers" in session.posargs else "benchmarks")
     session.run("python", "-m", "pytest", "benchmarks", *session.posargs)
 
 

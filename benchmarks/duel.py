@@ -1,14 +1,15 @@
-"""Time a workload on both sides so that the ratio means something.
+"""Time a workload on several sides so that the ratios mean something.
 
-- Each side has a process of its own. The thread pools of both libraries keep spinning for a while after work, and inside one
-  process they would slow each other down.
+- Each library has a process of its own. Thread pools keep spinning for a while after work, and inside one process those of two
+  libraries would slow each other down.
 - The processes take short turns, with gaps in which the threads of the last turn go to sleep. A machine that gets slower or
-  faster meanwhile does so for both.
-- The ratio is taken within each round of turns; what is reported is the median over all rounds of several launches.
+  faster meanwhile does so for all.
+- The ratio is taken within each round of turns; what is reported is the median over all rounds in several launches. Where the
+  arrays lie decides how much of them stays in the last cache: another process, another place.
 - A turn is repeated while other programs keep its threads waiting: two threads that wait for each other lose far more by that
   than the cores that are taken, and not as much on both sides. There are so many turns to spare; after that, the result says
   how many were disturbed.
-- Both get the same number of threads and the same settings of the memory allocator, and their results are compared first.
+- All get the same number of threads and the same settings of the memory allocator, and their results are compared first.
 """
 
 import os
@@ -16,8 +17,10 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from multiprocessing import Pipe
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -27,7 +30,22 @@ import numpy as np
 from benchmarks.workloads import ForwardBackward, TrainingStep
 
 TURN, GAP = 0.08, 0.04  # seconds; the pools spin for about 0.03
+START_UP, PREPARE = 4.0, 1.0  # seconds, about, until fresh processes are ready for turns, or those that run already
 QUIET, PAUSE = 0.15, 1.0  # the share of a turn that its threads together may wait for a core; seconds until it is tried again
+
+# Each side, and the module that its process loads. Two of them show what no step of `manual` can do without.
+SIDES = {
+    "manual": "manual_side",
+    "torch": "torch_side",
+    "products": "manual_side",
+    "closures": "manual_side",
+    "torch.compile": "compile_side",
+    "jax.jit": "jax_side",
+    "autograd": "autograd_side",
+    "article": "article_side",
+}
+BARE = ("products", "closures")
+PEERS = ("torch.compile", "jax.jit", "autograd", "article")
 
 ALLOCATORS = {
     # By default glibc gives large arrays back to the kernel when they are freed, and every fresh one is paid for in page faults.
@@ -43,15 +61,15 @@ ALLOCATORS = {
 
 @dataclass(frozen=True)
 class Setting:
-    """What both processes are started with."""
+    """What every process is started with."""
 
     threads: int
     allocator: str
     openblas: str | None = None  # the processor whose kernels OpenBLAS is to use, where it does not find the best itself
 
     def environment(self) -> dict[str, str]:
-        """The environment variables that say so to NumPy's BLAS, to torch and to glibc."""
-        names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+        """The environment variables that say so to NumPy's BLAS, to torch, to XLA and to glibc."""
+        names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "NPROC")
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
         kernels = {} if self.openblas is None else {"OPENBLAS_CORETYPE": self.openblas}
         return inherited | dict.fromkeys(names, str(self.threads)) | ALLOCATORS[self.allocator] | kernels
@@ -67,13 +85,15 @@ class Quartiles(NamedTuple):
 
 @dataclass(frozen=True)
 class Result:
-    """The time of one call in each round, for `manual`, `torch` and perhaps `products`.
+    """The time of one call in each round, by side.
 
-    With it, about each side, its library and threads; and the share of turns that other programs disturbed.
+    With it, of each library that ran its version and threads, of each peer that did not the reason; and the share of turns that
+    other programs disturbed.
     """
 
     times: dict[str, list[float]]
     about: dict[str, dict[str, Any]]
+    left_out: dict[str, str]
     disturbed: float
 
     @property
@@ -91,23 +111,44 @@ class Result:
         return Quartiles(*np.percentile(ratios, [25, 50, 75]).tolist())
 
 
+class WorkerError(Exception):
+    """What a worker answers where it could not do what it was asked."""
+
+
 class Process:
-    """A worker, seen from here; a context that ends it."""
+    """A worker that loads a side, seen from here; a context that ends it."""
 
     def __init__(self, side: str, setting: Setting) -> None:
         self.connection, theirs = Pipe()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.worker", side, str(theirs.fileno())],
+            [sys.executable, "-m", "benchmarks.worker", str(theirs.fileno())],
             cwd=Path(__file__).parents[1],
             env=setting.environment(),
             pass_fds=[theirs.fileno()],
         )
         theirs.close()
+        self.connection.send(("load", side))
+
+    @cached_property
+    def about(self) -> dict[str, Any]:
+        """The library and its threads; it comes as soon as the side is loaded."""
+        return self._answer()
 
     def ask(self, request: str, *arguments: Any) -> Any:
         """The answer of the worker's method of that name."""
-        self.connection.send((request, *arguments))
-        return self.connection.recv()
+        _ = self.about
+        return self._answer((request, *arguments))
+
+    def _answer(self, request: tuple[Any, ...] | None = None) -> Any:
+        try:
+            if request:
+                self.connection.send(request)
+            answer, error = self.connection.recv()
+        except (EOFError, OSError):
+            raise WorkerError("its process has ended") from None
+        if error:
+            raise WorkerError(error)
+        return answer
 
     def __enter__(self) -> Self:
         return self
@@ -117,24 +158,47 @@ class Process:
         self.process.wait()
 
 
-def duel(workload: TrainingStep | ForwardBackward, setting: Setting, launches: int, rounds: int, products: bool = False) -> Result:
-    """Time a workload on both sides, with `products` beside the matrix products that it contains."""
-    times: dict[str, list[float]] = {"manual": [], "torch": []} | ({"products": []} if products else {})
+Launch = AbstractContextManager[dict[str, Process]]
+
+
+@contextmanager
+def launch(sides: Iterable[str], setting: Setting) -> Iterator[dict[str, Process]]:
+    """A fresh process for each module that the sides need."""
+    with ExitStack() as stack:
+        yield {module: stack.enter_context(Process(module, setting)) for module in dict.fromkeys(SIDES[side] for side in sides)}
+
+
+def duel(workload: TrainingStep | ForwardBackward, launches: Sequence[Launch], rounds: int, others: tuple[str, ...] = ()) -> Result:
+    """Time a workload in each launch on `manual`, `torch` and `others`; those of them that are peers may be unable to run it."""
+    times: dict[str, list[float]] = {side: [] for side in ("manual", "torch", *others)}
+    calls = {side: side if side in BARE else workload.side_function for side in times}
+    about: dict[str, dict[str, Any]] = {}
+    left_out: dict[str, str] = {}
     disturbed = 0
-    spare_turns = iter(range(launches * rounds))
-    for _ in range(launches):
-        with Process("manual_side", setting) as manual, Process("torch_side", setting) as torch:
-            about = {"manual": manual.ask("about"), "torch": torch.ask("about")}
-            require_agreement(manual.ask("prepare", workload), torch.ask("prepare", workload), workload.tolerance)
-            turns = {"manual": (manual, "workload"), "torch": (torch, "workload"), "products": (manual, "products")}
-            if products:
-                manual.ask("prepare_products", workload)
+    spare_turns = iter(range(len(launches) * rounds))
+    for launched in launches:
+        with launched as processes:
+            results = {}
+            for side in tuple(times):
+                process = processes[SIDES[side]]
+                try:
+                    about[side] = process.about
+                    results[side] = process.ask("prepare", calls[side], workload)
+                except WorkerError as error:
+                    if side not in PEERS:
+                        raise
+                    left_out[side] = str(error)
+                    del times[side]
+            for side, found in results.items():
+                if side != "products":  # they yield nothing
+                    require_agreement(side, found, results["torch"], workload.tolerance)
             for _ in range(rounds):
-                for name, measured in times.items():
-                    seconds, waited = _turn(*turns[name], spare_turns)
+                for side, measured in times.items():
+                    seconds, waited = _turn(processes[SIDES[side]], calls[side], spare_turns)
                     measured.append(seconds)
                     disturbed += waited > QUIET
-    return Result(times, about, disturbed / (launches * rounds * len(times)))
+    turns = sum(len(measured) for measured in times.values())
+    return Result(times, {side: about[side] for side in times if side not in BARE}, left_out, disturbed / turns)
 
 
 def _turn(process: Process, call: str, spare_turns: Iterator[int]) -> tuple[float, float]:
@@ -147,20 +211,17 @@ def _turn(process: Process, call: str, spare_turns: Iterator[int]) -> tuple[floa
         time.sleep(PAUSE)
 
 
-def require_agreement(ours: Mapping[str, Any], theirs: Mapping[str, Any], tolerance: float) -> None:
-    """Refuse to time what is not the same: ‖ours − theirs‖ ≤ tolerance · ‖theirs‖, for every array."""
-    if ours.keys() != theirs.keys():
-        raise AssertionError(f"manual yields {', '.join(ours)}; torch yields {', '.join(theirs)}")
-    for name, expected in theirs.items():
-        error, size = np.linalg.norm(np.ravel(ours[name] - expected)), np.linalg.norm(np.ravel(expected))
-        if ours[name].dtype != expected.dtype or not error <= tolerance * size:
-            raise AssertionError(f"{name}: manual and torch differ by {error:.2g} of {size:.2g}, allowed {tolerance:.2g} of it")
+def require_agreement(side: str, found: Mapping[str, Any], expected: Mapping[str, Any], tolerance: float) -> None:
+    """Refuse to time what is not the same as torch: ‖found − expected‖ ≤ tolerance · ‖expected‖, for every array."""
+    if found.keys() != expected.keys():
+        raise AssertionError(f"{side} yields {', '.join(found)}; torch yields {', '.join(expected)}")
+    for name, array in expected.items():
+        error, size = np.linalg.norm(np.ravel(found[name] - array)), np.linalg.norm(np.ravel(array))
+        if found[name].dtype != array.dtype or not error <= tolerance * size:
+            raise AssertionError(f"{name}: {side} and torch differ by {error:.2g} of {size:.2g}, allowed {tolerance:.2g} of it")
 
 
 def peak_memory(step: TrainingStep, setting: Setting) -> dict[str, int | None]:
     """The peak memory of a training step, each side in a fresh process."""
-    peaks = {}
-    for side in ("manual", "torch"):
-        with Process(f"{side}_side", setting) as process:
-            peaks[side] = process.ask("peak_memory", step)
-    return peaks
+    with launch(("manual", "torch"), setting) as processes:
+        return {side: processes[SIDES[side]].ask("peak_memory", step) for side in ("manual", "torch")}

@@ -5,15 +5,16 @@ from inspect import signature
 from typing import Any
 
 import numpy as np
+from scipy.linalg.blas import daxpy
 from threadpoolctl import threadpool_info
 
 import manual
 from benchmarks.workloads import ForwardBackward, TrainingStep
 from manual.contract import Array
 
-# NumPy's BLAS, and the processor for which its kernels were written
-BLAS = ", ".join(f"{pool['internal_api']} for {pool['architecture']}" for pool in threadpool_info() if "architecture" in pool)
-VERSION = f"NumPy {np.__version__} ({BLAS})" if BLAS else f"NumPy {np.__version__}"
+# NumPy's and SciPy's BLAS, and the processor for which its kernels were written
+BLAS = {f"{pool['internal_api']} for {pool['architecture']}" for pool in threadpool_info() if "architecture" in pool}
+VERSION = f"NumPy {np.__version__} ({', '.join(sorted(BLAS)) or 'BLAS unknown'})"
 
 Call = Callable[[], Any]
 Results = dict[str, Array]
@@ -25,7 +26,7 @@ def threads() -> int:
 
 
 def training_step(step: TrainingStep) -> tuple[Call, Callable[[], Results]]:
-    """The step, and what the first one yields: the loss, each gradient and each update."""
+    """The step, and what the first one yields: the loss and each update, which is the gradient times −lr."""
     net = step.net.construct(manual, lambda argument: argument)
     net.load_state_dict(step.state)
     criterion = getattr(manual, step.criterion)()
@@ -41,11 +42,7 @@ def training_step(step: TrainingStep) -> tuple[Call, Callable[[], Results]]:
         return loss
 
     def results() -> Results:
-        found = {"loss": call()}
-        for name, parameter in net.named_parameters():
-            found[f"gradient of {name}"] = parameter.grad
-            found[f"update of {name}"] = parameter.data - step.state[name]
-        return found
+        return {"loss": call(), **step.updates(net.state_dict())}
 
     return call, results
 
@@ -56,12 +53,11 @@ def forward_backward(workload: ForwardBackward) -> tuple[Call, Callable[[], Resu
     arrays, constants = workload.arrays, workload.constants
     grad_output = workload.grad_output(operation(*arrays, **constants)[0])
     positions = sum(parameter.kind is parameter.POSITIONAL_ONLY for parameter in signature(operation).parameters.values())
-    unused = (False,) * (positions - len(arrays))
-    needs = (workload.needs + unused,) if positions > 1 else ()  # an operation of one array has no `needs`
+    needs = workload.needs + (False,) * (positions - len(arrays))
 
     def call() -> Any:
         output, backward = operation(*arrays, **constants)
-        return output, backward(grad_output, *needs)
+        return output, backward(grad_output, needs)
 
     def results() -> Results:
         output, grads = call()
@@ -71,7 +67,7 @@ def forward_backward(workload: ForwardBackward) -> tuple[Call, Callable[[], Resu
     return call, results
 
 
-def matrix_products(step: TrainingStep) -> Call:
+def products(step: TrainingStep) -> tuple[Call, Callable[[], Results]]:
     """The matrix products of a training step alone, into arrays that are there already: what no step can do without.
 
     For each layer X Wᵀ, Gᵀ X and, except for the first, G W. Numbers of the right shapes do for the gradients G.
@@ -93,4 +89,56 @@ def matrix_products(step: TrainingStep) -> Call:
         for left, right, out in products:
             np.matmul(left, right, out=out)
 
-    return call
+    return call, dict
+
+
+def closures(step: TrainingStep) -> tuple[Call, Callable[[], Results]]:
+    """The step on XOR once more: the functions of NumPy and BLAS that `manual` calls there, in closures and nothing else.
+
+    No module, no check, no care for shapes, dtypes or overflow: the rest of `manual`'s time is what all these cost.
+    """
+    x, target, step_size = step.x, step.target, -step.lr
+    state = {name: array.copy() for name, array in step.state.items()}
+    flat = [array.ravel() for array in state.values()]  # views, for daxpy
+    weight0, bias0, weight2, bias2 = state.values()
+    ones, count = np.ones(len(x)), target.size
+
+    def linear(x: Array, weight: Array, bias: Array) -> tuple[Array, Call]:
+        output = x.dot(weight.T)
+        output += bias
+
+        def backward(grad_output: Array, need_x: bool) -> tuple[Array | None, Array, Array]:
+            grad_x = grad_output.dot(weight) if need_x else None
+            return grad_x, grad_output.T.dot(x), ones.dot(grad_output)
+
+        return output, backward
+
+    def sigmoid(x: Array) -> tuple[Array, Call]:
+        z = np.exp(x)
+        denominator = 1.0 + z
+        output = z / denominator
+        slope = output / denominator
+        return output, lambda grad_output: grad_output * slope
+
+    def mse_loss(x: Array) -> tuple[Array, Call]:
+        difference = x - target
+        squares, slope = difference * difference, 2.0 * difference
+        return np.add.reduce(squares, axis=None) / count, lambda grad_loss: grad_loss / count * slope
+
+    def call() -> Array:
+        hidden, hidden_backward = linear(x, weight0, bias0)
+        activated, activated_backward = sigmoid(hidden)
+        logit, logit_backward = linear(activated, weight2, bias2)
+        prediction, prediction_backward = sigmoid(logit)
+        loss, loss_backward = mse_loss(prediction)
+        grad_logit = prediction_backward(loss_backward(1.0))
+        grad_activated, grad_weight2, grad_bias2 = logit_backward(grad_logit, True)
+        _, grad_weight0, grad_bias0 = hidden_backward(activated_backward(grad_activated), False)
+        for parameter, grad in zip(flat, (grad_weight0, grad_bias0, grad_weight2, grad_bias2)):
+            daxpy(grad.ravel(), parameter, a=step_size)
+        return loss
+
+    def results() -> Results:
+        return {"loss": call(), **step.updates(state)}
+
+    return call, results

@@ -4,22 +4,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.duel import Result, Setting
+from benchmarks.entries import Entry
 
 
 @dataclass(frozen=True)
 class Record:
-    """One row of the report."""
+    """What was measured on an entry."""
 
     group: str
-    name: str
-    case: str
+    entry: Entry
     result: Result
     peak_memory: dict[str, int | None] | None = None
 
     def extra_info(self, setting: Setting) -> dict[str, Any]:
         """What the JSON of pytest-benchmark holds beside the times of `manual`."""
-        info: dict[str, Any] = {"case": self.case, "allocator": setting.allocator, "disturbed": self.result.disturbed}
-        info |= self.result.about
+        info: dict[str, Any] = {"case": self.entry.case, "allocator": setting.allocator, "disturbed": self.result.disturbed}
+        info |= {"left_out": self.result.left_out, **self.result.about}
         for other in self.result.times.keys() - {"manual"}:
             info[f"{other}_seconds"] = self.result.times[other]
             info[f"ratio_to_{other}"] = self.result.ratio(other)._asdict()

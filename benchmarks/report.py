@@ -1,51 +1,94 @@
-"""The ratios as tables and as a picture."""
+"""The ratios as tables, for the terminal and as a Markdown page."""
 
+import os
+from collections import defaultdict
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import dataclass, field
 
-from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
 from rich.table import Table
+from rich.text import Text
 
-from benchmarks.duel import Quartiles, Setting
+from benchmarks.duel import BARE, PEERS, Quartiles, Setting
 from benchmarks.recording import Record
+from reference.report import environment
+
+BARE_NOTE = (
+    "bare: what manual could not do without. Of a dense network, its matrix products into arrays that are there already; "
+    "of XOR, the functions of NumPy and BLAS that manual calls, in closures without modules and checks."
+)
 
 
-def tables(records: list[Record], setting: Setting) -> Iterator[Table]:
-    """One table of the networks and one of the operations, a row for each benchmark."""
-    sides = records[0].result.about
-    about = " against ".join(f"{side['version']} with {side['threads']} threads" for side in sides.values())
-    for group in dict.fromkeys(record.group for record in records):
-        chosen = [record for record in records if record.group == group]
-        table = Table(title=f"{group}: {about}, allocator: {setting.allocator}", title_justify="left", min_width=60)
-        columns = ["", "manual", "torch", "manual / torch"]
-        if any("products" in record.result.times for record in chosen):
-            columns += ["manual / its products", "peak memory", "torch"]
-        for position, column in enumerate(columns):
-            table.add_column(column, justify="right" if position else "left")
-        for record in chosen:
-            table.add_row(*_cells(record))
-        yield table
+@dataclass(frozen=True)
+class Section:
+    """A table whose cells are written in rich's markup, and notes on it."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: list[list[str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
-def _cells(record: Record) -> list[str]:
-    result = record.result
-    ratio = result.ratio("torch")
-    style = "green" if result.quiet and ratio.median <= 1 else "default"
-    disturbed = "" if result.quiet else f"  [red]{result.disturbed:.0%} disturbed[/]"
-    cells = [
-        f"{record.name} {record.case}{disturbed}",
-        _time(result.time("manual")),
-        _time(result.time("torch")),
-        _ratio(ratio, style),
-    ]
-    if record.peak_memory is not None:
-        cells += [_ratio(result.ratio("products")), *(_memory(size) for size in record.peak_memory.values())]
-    return cells
+def sections(records: list[Record]) -> list[Section]:
+    """The networks, the networks beside the peers that were asked for, and the operations; those of them that were timed."""
+    networks = [record for record in records if record.group == "training step"]
+    operations = [record for record in records if record.group == "operation"]
+    found = [_networks(networks), _peers(networks), _operations(operations)]
+    return [section for section in found if section.rows or section.notes]
+
+
+def _networks(records: list[Record]) -> Section:
+    columns = "network", "manual", "torch", "manual / torch", "manual / bare", "peak memory, manual", "peak memory, torch"
+    section = Section("Training step: forward, loss, backward and SGD", columns)
+    for record in records:
+        (bare,) = (side for side in record.result.times if side in BARE)
+        memory = [_memory(size) for size in record.peak_memory.values()] if record.peak_memory else ["", ""]
+        section.rows.append([_name(record), *_beside_torch(record), _ratio(record.result.ratio(bare)), *memory])
+    if records:
+        section.notes.append(BARE_NOTE)
+    return section
+
+
+def _peers(records: list[Record]) -> Section:
+    peers = [peer for peer in PEERS if any(peer in record.result.times for record in records)]
+    section = Section("The same step on other sides: their times, and manual's in units of these", ("network", "manual", *peers))
+    if peers:
+        section.rows.extend([_name(record), _time(record.result.time("manual")), *_elsewhere(record, peers)] for record in records)
+    reasons = defaultdict(list)
+    for record in records:
+        for peer, reason in record.result.left_out.items():
+            reasons[peer, reason].append(record.entry.name)
+    section.notes.extend(f"{peer} is left out ({', '.join(names)}): {reason}" for (peer, reason), names in reasons.items())
+    return section
+
+
+def _elsewhere(record: Record, peers: list[str]) -> Iterator[str]:
+    for peer in peers:
+        yield f"{_time(record.result.time(peer))}, {_beside(record, peer)}" if peer in record.result.times else "—"
+
+
+def _operations(records: list[Record]) -> Section:
+    section = Section("Operation, forward and backward", ("operation", "case", "manual", "torch", "manual / torch"))
+    for record in records:
+        section.rows.append([_name(record), record.entry.case, *_beside_torch(record)])
+    return section
+
+
+def _name(record: Record) -> str:
+    disturbed = "" if record.result.quiet else f"  [red]{record.result.disturbed:.0%} disturbed[/]"
+    return record.entry.name + disturbed
+
+
+def _beside_torch(record: Record) -> list[str]:
+    return [_time(record.result.time("manual")), _time(record.result.time("torch")), _beside(record, "torch")]
+
+
+def _beside(record: Record, other: str) -> str:
+    ratio = record.result.ratio(other)
+    return _ratio(ratio, "green" if record.result.quiet and ratio.median <= 1 else "default")
 
 
 def _ratio(ratio: Quartiles, style: str = "default") -> str:
-    return f"[{style}]{ratio.median:.2f}[/] [dim]{ratio.low:.2f}–{ratio.high:.2f}[/]"
+    return f"[{style}]{ratio.median:.2f}[/] [dim]({ratio.low:.2f}–{ratio.high:.2f})[/]"
 
 
 def _time(seconds: float) -> str:
@@ -56,30 +99,49 @@ def _memory(size: int | None) -> str:
     return "—" if size is None else f"{size / 1e6:.1f} MB"
 
 
-def plot(records: list[Record], path: Path) -> None:
-    """The ratio manual / torch of each benchmark, with its quartiles, on a logarithmic axis; networks above operations.
+def table(section: Section) -> Table:
+    """A section for the terminal."""
+    found = Table(title=section.title, title_justify="left", caption="\n".join(section.notes), caption_justify="left", min_width=60)
+    for column in section.columns:
+        found.add_column(column, justify="left" if column in ("network", "operation", "case") else "right")
+    for row in section.rows:
+        found.add_row(*row)
+    return found
 
-    An operation has one line, with an open point for its small case and a full one for its large case. What other
-    programs disturbed is grey.
-    """
-    lines = list(dict.fromkeys((record.group, record.name) for record in records))
-    heights = {line: -position - (line[0] != lines[0][0]) for position, line in enumerate(lines)}
-    figure = Figure(figsize=(8, 1.2 + 0.26 * len(lines)), layout="constrained")
-    axes = figure.subplots()
-    axes.axvline(1, color="0.4", linewidth=1)
-    for record in records:
-        ratio = record.result.ratio("torch")
-        small = record.case.startswith("small")
-        height = heights[record.group, record.name] + (0.15 if small else -0.15 if record.case else 0)
-        color = "0.7" if not record.result.quiet else "C0" if ratio.median <= 1 else "C1"
-        whiskers = [[ratio.median - ratio.low], [ratio.high - ratio.median]]
-        axes.errorbar(ratio.median, height, xerr=whiskers, fmt="o", color=color, markerfacecolor="white" if small else color)
-    axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter("{x:g}")
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set_yticks(list(heights.values()), [name for _, name in lines])
-    axes.grid(axis="x", which="both", color="0.92")
-    axes.set_axisbelow(True)
-    axes.set_xlabel("time of manual / time of torch, median and quartiles   (○ small case, ● large case)")
-    figure.savefig(path, dpi=150)
+
+def conditions(records: list[Record], setting: Setting) -> Iterator[str]:
+    """What the numbers depend on: processor, system, libraries, threads and allocator."""
+    about = environment()
+    yield f"{about['processor']}, {os.cpu_count()} cores; {about['system']}; Python {about['Python']}"
+    for side, of_side in {side: of_side for record in records for side, of_side in record.result.about.items()}.items():
+        yield f"{side}: {of_side['version']}, threads: {of_side['threads']}"
+    yield f"allocator: {setting.allocator}"
+
+
+def markdown(records: list[Record], setting: Setting, command: str) -> str:
+    """Everything as a page."""
+    lines = [
+        "# Speed",
+        "",
+        f"Measured and written on {environment()['date']} by `{command}`.",
+        "",
+        *(f"- {line}" for line in conditions(records, setting)),
+        "",
+        "A ratio is the time of `manual` in units of the other side's: below 1, `manual` is faster. It is the median, with",
+        "quartiles in parentheses, of rounds in which the sides took turns, each in a process of its own; their results were",
+        "compared first.",
+    ]
+    if any(not record.result.quiet for record in records):
+        lines.append("Rows that other programs disturbed are marked, and say nothing.")
+    for section in sections(records):
+        lines += ["", f"## {section.title}", ""]
+        if section.rows:
+            lines += [_line(section.columns), _line(["---"] * len(section.columns))]
+            lines += [_line([Text.from_markup(cell).plain for cell in row]) for row in section.rows]
+        for note in section.notes:
+            lines += ["", note]
+    return "\n".join(lines) + "\n"
+
+
+def _line(cells: list[str] | tuple[str, ...]) -> str:
+    return f"| {' | '.join(cells)} |"

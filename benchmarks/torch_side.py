@@ -21,11 +21,16 @@ def threads() -> int:
     return torch.get_num_threads()
 
 
-def training_step(step: TrainingStep) -> tuple[Call, Callable[[], Results]]:
-    """The step, and what the first one yields: the loss, each gradient and each update."""
+def construct(step: TrainingStep) -> tuple[torch.nn.Module, torch.nn.Module]:
+    """The network, as it stands before the first step, and the loss."""
     net = step.net.construct(torch.nn, lambda argument: getattr(torch, argument) if isinstance(argument, str) else argument)
     net.load_state_dict({name: to_torch(array) for name, array in step.state.items()})
-    criterion = getattr(torch.nn, step.criterion)()
+    return net, getattr(torch.nn, step.criterion)()
+
+
+def training_step(step: TrainingStep) -> tuple[Call, Callable[[], Results]]:
+    """The step, and what the first one yields: the loss and each update."""
+    net, criterion = construct(step)
     optimizer = torch.optim.SGD(net.parameters(), lr=step.lr)
     x, target = to_torch(step.x), to_torch(step.target)
 
@@ -37,11 +42,8 @@ def training_step(step: TrainingStep) -> tuple[Call, Callable[[], Results]]:
         return loss
 
     def results() -> Results:
-        found = {"loss": call().detach().numpy()}
-        for name, parameter in net.named_parameters():
-            found[f"gradient of {name}"] = parameter.grad.numpy()
-            found[f"update of {name}"] = parameter.detach().numpy() - step.state[name]
-        return found
+        loss = call().detach().numpy()
+        return {"loss": loss, **step.updates({name: tensor.numpy() for name, tensor in net.state_dict().items()})}
 
     return call, results
 

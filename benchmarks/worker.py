@@ -1,13 +1,15 @@
 """The process that runs one side: it prepares a workload and times it, turn by turn, as asked over a pipe.
 
-It is started as `python -m benchmarks.worker SIDE FILE_DESCRIPTOR`; the side is `manual_side` or `torch_side`.
+It is started as `python -m benchmarks.worker FILE_DESCRIPTOR`, and first asked to load a side, such as `manual_side`.
 """
 
+import contextlib
 import ctypes
 import gc
 import importlib
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -19,22 +21,21 @@ from benchmarks.workloads import ForwardBackward, TrainingStep
 class Worker:
     """Answers requests; each method but the private ones is one."""
 
-    def __init__(self, side: str) -> None:
-        self.side = importlib.import_module(f"benchmarks.{side}")
+    side: Any
+
+    def __init__(self) -> None:
         self.calls: dict[str, Callable[[], Any]] = {}
 
-    def about(self) -> dict[str, Any]:
-        """The library and its threads."""
+    def load(self, side: str) -> dict[str, Any]:
+        """Import a side; return its library and threads."""
+        self.side = importlib.import_module(f"benchmarks.{side}")
         return {"version": self.side.VERSION, "threads": self.side.threads()}
 
-    def prepare(self, workload: TrainingStep | ForwardBackward) -> dict[str, Any]:
-        """Make ready for turns, and return what the first call yields."""
-        self.calls["workload"], results = self._construct(workload)
+    def prepare(self, name: str, workload: TrainingStep | ForwardBackward) -> dict[str, Any]:
+        """Make ready for turns what the side's function of that name constructs; return what the first call yields."""
+        self.calls.pop(name, None)  # the memory of the last workload is free for this one
+        self.calls[name], results = getattr(self.side, name)(workload)
         return results()
-
-    def prepare_products(self, step: TrainingStep) -> None:
-        """Make ready for turns of the matrix products alone."""
-        self.calls["products"] = self.side.matrix_products(step)
 
     def turn(self, name: str, seconds: float) -> tuple[float, float]:
         """The time of a call, and how much of the turn the threads of this process had to wait for a free core.
@@ -55,8 +56,8 @@ class Worker:
         reset = Path("/proc/self/clear_refs")
         if not reset.exists():
             return None
-        self._construct(step)[0]()
-        call, _ = self._construct(step)
+        self.side.training_step(step)[0]()
+        call, _ = self.side.training_step(step)
         gc.collect()
         ctypes.CDLL(None).malloc_trim(0)  # freed pages go back, or a step would find them there and seem to need none
         reset.write_text("5")  # the peak starts again from what is resident now
@@ -64,10 +65,6 @@ class Worker:
         for _ in range(steps):
             call()
         return _peak_resident() - before
-
-    def _construct(self, workload: TrainingStep | ForwardBackward) -> tuple[Callable[[], Any], Callable[[], Any]]:
-        prepare = self.side.training_step if isinstance(workload, TrainingStep) else self.side.forward_backward
-        return prepare(workload)
 
 
 def _times(call: Callable[[], Any], seconds: float) -> list[float]:
@@ -93,15 +90,21 @@ def _peak_resident() -> int:
 
 
 def main() -> None:
-    """Answer until the other end closes."""
-    side, descriptor = sys.argv[1:]
-    worker, connection = Worker(side), Connection(int(descriptor))
-    while True:
-        try:
+    """Answer until the other end closes, each request with its result and no error, or with none and an error."""
+    worker, connection = Worker(), Connection(int(sys.argv[1]))
+    with contextlib.suppress(EOFError, BrokenPipeError):
+        while True:
             request, *arguments = connection.recv()
-        except EOFError:
-            return
-        connection.send(getattr(worker, request)(*arguments))
+            connection.send(_answer(getattr(worker, request), *arguments))
+
+
+def _answer(function: Callable[..., Any], *arguments: Any) -> tuple[Any, str]:
+    try:
+        return function(*arguments), ""
+    except Exception as exception:
+        traceback.print_exc()
+        what, *_ = str(exception).strip().split("\n")
+        return None, f"{type(exception).__name__}: {what}"
 
 
 if __name__ == "__main__":

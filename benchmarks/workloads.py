@@ -3,9 +3,10 @@
 Both sides get the same workload, with every array that it starts from. No torch here: the process that runs `manual` reads this.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from reference.case import Build, build
 class TrainingStep:
     """One step of gradient descent: forward, loss, backward and update, on the same batch at every call."""
 
+    side_function: ClassVar[str] = "training_step"  # what each side constructs it by
     net: Build
     criterion: str
     lr: float
@@ -26,11 +28,16 @@ class TrainingStep:
     state: dict[str, Array]
     tolerance: float
 
+    def updates(self, state: Mapping[str, Array]) -> dict[str, Array]:
+        """What the first step has added to each parameter."""
+        return {f"update of {name}": state[name] - initial for name, initial in self.state.items()}
+
 
 @dataclass(frozen=True)
 class ForwardBackward:
     """An operation of the catalogue: its output, and the gradient of each array that `needs` one."""
 
+    side_function: ClassVar[str] = "forward_backward"
     operation: str
     arrays: tuple[Any, ...]
     constants: dict[str, Any]

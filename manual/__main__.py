@@ -3,9 +3,9 @@
     Network:  2-2-1, aᵢˡ = σ(Σⱼ wᵢⱼˡ aⱼˡ⁻¹ + bᵢˡ), trained on all four rows of the truth table at once
     Update:   w ← w − η ∂L/∂w, ∂L/∂w by the chain rule, layer by layer
 
-The article that this package grew from gives the mean as its loss, L = 1/n Σ(y − ŷ)², while the updates of its program,
-W += η aᵀδ with δ = (y − ŷ) σ′, descend L = ½ Σ(y − ŷ)². Half the sum, `--loss half-sum-of-squares`, is the default here; the mean
-is `--loss mse`. With four samples its gradient is half as large, so that `--loss mse --lr 0.2` takes the same steps.
+The article that this package grew from gives the mean as its loss, L = 1/n Σ(y − ŷ)². But the updates of its program,
+W += η aᵀδ with δ = (y − ŷ) σ′, descend half the sum, L = ½ Σ(y − ŷ)². Half the sum is the default here, and the mean is
+`--loss mse`. With four samples the gradient of the mean is half as large, so `--loss mse --lr 0.2` takes the same steps.
 """
 
 import argparse
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 X = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
 Y = np.array([[0.0], [1.0], [1.0], [0.0]])
 
-# Each loss with the factor that scales it, and its formula for the printed page.
+# Each loss, the factor that scales it, and its formula as the command prints it.
 LOSSES: dict[str, tuple[manual.Module, float, str]] = {
     "half-sum-of-squares": (manual.MSELoss(reduction="sum"), 0.5, "1/2 sum (target - output)^2, as in the article's program"),
     "mse": (manual.MSELoss(), 1.0, "1/n sum (target - output)^2, as in the article's formula"),
@@ -83,7 +83,7 @@ def draw(figure: "Figure", net: manual.Module, losses: list[float], loss_name: s
     points = np.stack(np.meshgrid(ticks, ticks), axis=-1)
     output = net(points)[0][..., 0]
     image = square.imshow(output, origin="lower", extent=(0, 1, 0, 1), cmap="RdBu_r", vmin=0, vmax=1, interpolation="bilinear")
-    if output.min() < 0.5 < output.max():  # matplotlib warns of a level that is nowhere reached
+    if output.min() < 0.5 < output.max():  # matplotlib warns of a contour level that is reached nowhere
         square.contour(ticks, ticks, output, levels=[0.5], colors="black", linestyles="dashed")
     square.scatter(*X.T, c=Y, s=130, cmap="RdBu_r", vmin=0, vmax=1, edgecolors="black", linewidths=1.5, clip_on=False, zorder=3)
     square.set(title="Output over the unit square", xlabel="$x_1$", ylabel="$x_2$")
@@ -91,7 +91,7 @@ def draw(figure: "Figure", net: manual.Module, losses: list[float], loss_name: s
 
 
 def number(kind: Callable[[str], Any], accepts: Callable[[Any], bool], expected: str) -> Callable[[str], Any]:
-    """The type of an option: a number that `accepts` holds for; of anything else the user reads what was `expected`."""
+    """The type of an option: a number for which `accepts` is true. Anything else is refused by saying what was `expected`."""
 
     def parse(text: str) -> Any:
         with contextlib.suppress(ValueError):
@@ -161,7 +161,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.exit(f'python -m manual needs {package}, which is not installed: python -m pip install "handgrad[command]"')
     if args.plot:
         try:
-            args.plot.open("ab").close()  # better known before the training; appending nothing leaves an old picture as it was
+            args.plot.open("ab").close()  # tells before the training whether it can be written, and leaves an old picture as it was
         except OSError as error:
             parser.error(f"argument --plot: cannot write {str(args.plot)!r}: {error.strerror}")
 

@@ -20,26 +20,19 @@ def sum_to_shape(grad: Array, shape: tuple[int, ...]) -> Array:
     if grad.shape == shape:
         return grad
     if grad.ndim == 2 and grad.shape[1:] == shape:
-        return sum_over_rows(grad)
+        return column_sums(grad)
     added = grad.ndim - len(shape)
     repeated = tuple(axis + added for axis, size in enumerate(shape) if size == 1 and grad.shape[axis + added] != 1)
     return np.asarray(np.add.reduce(grad, axis=(*range(added), *repeated))).reshape(shape)
 
 
-def to_both_sides(grad_difference: Array, x: Array, target: Array, need_x: bool, need_target: bool) -> tuple[Any, Any]:
-    """From the gradient of x − t to those of x and of t, in their shapes before broadcasting."""
-    grad_x = sum_to_shape(grad_difference, x.shape) if need_x else None
-    grad_target = np.negative(sum_to_shape(grad_difference, target.shape), out=...) if need_target else None
-    return grad_x, grad_target
-
-
-def sum_over_rows(matrix: Array) -> Array:
-    """Σ over the rows of a matrix, a number for each column: as a product with ones, faster than `sum(axis=0)`."""
+def column_sums(matrix: Array) -> Array:
+    """The sum of each column of a matrix: a product of ones with it, which is faster than `sum(axis=0)`."""
     return _ones(len(matrix), matrix.dtype).dot(matrix)
 
 
-def sum_of_rows(matrix: Array) -> Array:
-    """Σ over each row of a matrix: a product of each with ones, in this thread alone, where `dot` would start those of BLAS."""
+def row_sums(matrix: Array) -> Array:
+    """The sum of each row of a matrix: its product with ones, in this thread alone, where `dot` would start those of BLAS."""
     return np.vecdot(matrix, _ones(matrix.shape[1], matrix.dtype))
 
 

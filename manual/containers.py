@@ -45,13 +45,13 @@ class _Sequence(_Container):
         return self.extend([module])
 
     def extend(self, modules: Iterable[Module]) -> Self:
-        """Add modules at the end, named by their positions; all of them, or none where one is not a module."""
+        """Add modules at the end, named by their positions. If one of them is not a module, none is added."""
         for module in [_require_module(self, module) for module in modules]:
             self._modules[str(len(self))] = module
         return self
 
     def insert(self, index: int, module: Module) -> Self:
-        """Insert a module before position `index`; all are named by their positions then."""
+        """Insert a module before position `index`, and name all modules by their positions."""
         if not -len(self) <= index <= len(self):
             raise IndexError(f"{type(self).__name__}: index must lie in [{-len(self)}, {len(self)}], got {index}")
         modules = list(self)
@@ -109,7 +109,7 @@ class Sequential(_Sequence):
     Forward:   y = fₙ(… f₂(f₁(x)))
     Backward:  the chain rule, last module first: grad_x = J₁ᵀ J₂ᵀ … Jₙᵀ grad_y
 
-    The modules are named by their positions, or by the keys of one dict given in their place.
+    The modules are named by their positions or, where one dict is given in their place, by its keys.
     """
 
     def __init__(self, *modules: Module | Mapping[str, Module]) -> None:
@@ -136,7 +136,7 @@ class Sequential(_Sequence):
             (wanted,) = needed("Sequential", needs, 1)
             stop = 0
             while not wanted and stop < len(modules) and not modules[stop].learns():
-                stop += 1  # below the first module that learns, nobody needs a gradient
+                stop += 1  # before the first module that learns, nobody needs a gradient
             for i in range(len(modules) - 1, stop, -1):
                 (grad_output,) = backwards[i](grad_output)
             if stop < len(modules):
@@ -169,7 +169,7 @@ class ModuleDict(_Container):
         self.update(modules or {})
 
     def update(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]]) -> None:
-        """Set several modules; all of them, or none where one is not a module."""
+        """Set several modules. If one of them does not fit, none is set."""
         added = dict(modules)
         for name, module in added.items():
             require_name(self, name)

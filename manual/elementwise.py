@@ -43,7 +43,7 @@ def elementwise(
     if within is not None:
         curve = partial(_with_tails, curve, *within, beyond)
     dtype, shape = arrays[0].dtype, arrays[0].shape
-    if len(arrays) == 1 and arrays[0].size <= LARGE:
+    if len(arrays) == 1 and reduction == "none" and arrays[0].size <= LARGE:
         return _of_one_small_array(op, curve, arrays[0])
     shapes = [shape if array is None else array.shape for array in arrays]
     if shapes.count(shape) != len(shapes):

@@ -13,8 +13,8 @@ def uniform_fan_in(
 ) -> Array:
     """Draw from U(−1/√fan_in, 1/√fan_in), torch's default for the weight and bias of linear and convolutional layers.
 
-    torch gets there by kaiming_uniform with a = √5: the bound is √(6 / ((1 + a²) fan_in)) = 1/√fan_in.
-    A `generator` makes the draw repeatable; without one it comes from fresh entropy.
+    torch calls kaiming_uniform with a = √5, whose bound is √(6 / ((1 + a²) fan_in)) = 1/√fan_in.
+    A `generator` makes the draw repeatable. Without one, every draw is another.
     Source: He, Zhang, Ren & Sun 2015, Delving Deep into Rectifiers; LeCun et al. 1998, Efficient BackProp
     """
     if np.dtype(dtype).kind != "f":

@@ -277,7 +277,7 @@ class Module:
         return self
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forget the gradients of all parameters: back to `None`, or else to zeros those that have come."""
+        """Forget the gradients of all parameters: each is `None` again, or (`set_to_none=False`) zeros if one had come."""
         for parameter in self.parameters():
             parameter.grad = None if set_to_none or parameter.grad is None else np.zeros_like(parameter.grad)
 

@@ -43,12 +43,14 @@ def by_rows(op: str, function: RowsOperation, *arrays: Any, dim: int) -> tuple[A
         function = _of_nothing
     parts = parts_of_rows(before * after, columns)
     output, rows_backward = function(*rows) if len(parts) <= 1 else _in_parts(function, rows, parts)
+    reduced = output.ndim == 1
     output = back(output)
     output_shape, dtype = output.shape, output.dtype
 
     def backward(grad_output, needs=None):
         needs = needed(op, needs, len(arrays))
-        grad_rows = to_rows(cotangent(op, grad_output, output_shape, dtype))
+        grad_output = cotangent(op, grad_output, output_shape, dtype)
+        grad_rows = grad_output.reshape(before * after) if reduced else to_rows(grad_output)
         grads = rows_backward(grad_rows, needs) if any(needs) else needs
         return tuple([back(grad) if need and grad is not None else None for grad, need in zip(grads, needs)])
 
@@ -83,7 +85,7 @@ def _in_parts(function: RowsOperation, arrays: list[Any], parts: list[slice]) ->
             for i, grad in enumerate(backwards[p](grad_output[part], needs)):
                 if grad is None:
                     grads[i] = None
-                else:
+                elif needs[i]:
                     grads[i][part] = grad
 
         in_threads(backward_part, len(parts))

@@ -20,11 +20,14 @@ try:
     from rich.table import Table
     from rich.text import Text
 
-    from reference import page, report
-    from reference.agreement import LIMIT
-    from reference.report import DTYPES, Entry, LostDigits, Row, Worst, short
+    from reference import markdown, page, report
+    from reference.catalogue import DTYPES, Entry, catalogue
+    from reference.record import LIMIT, rule
+    from reference.report import LostDigits, Row, Worst, short
 except ModuleNotFoundError as missing:
     sys.exit(f'python -m reference: {missing.name} is missing; install it with: python -m pip install "handgrad[reference]"')
+except KeyboardInterrupt:
+    sys.exit(130)
 
 WIDE = 120  # columns, where no terminal says how many it has
 
@@ -44,17 +47,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
 
     start = time.perf_counter()
-    rows = _measure(entries, (options.dtype,) if options.dtype else DTYPES)
+    try:
+        rows = _measure(entries, (options.dtype,) if options.dtype else DTYPES, options.seed)
+    except KeyboardInterrupt:
+        print("python -m reference: interrupted", file=sys.stderr)  # noqa: T201
+        return 130
     seconds = time.perf_counter() - start
 
     if options.json:
         options.json.write_text(report.as_json(rows), encoding="utf-8")
     if options.html:
         options.html.write_text(page.as_html(rows), encoding="utf-8")
+    if options.markdown:
+        options.markdown.write_text(markdown.as_markdown(rows), encoding="utf-8")
     _print_table(console, rows)
     _print_accuracy(console, rows)
     _print_register(console, report.register(rows, by_dtype=False))
-    _print_complaints(console, rows)
+    _print_complaints(console, rows, f" --seed {options.seed}" if options.seed else "")
     agrees = all(row.agrees for row in rows)
     style = "bold green" if agrees else "bold red"
     console.print(Text(f"{'✓' if agrees else '✗'} {report.summary(rows)} ({seconds:.1f} s)", style), soft_wrap=True)
@@ -69,8 +78,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help="operations, modules or chapters to run (default: everything)")
     parser.add_argument("--dtype", choices=DTYPES, help="run in this dtype alone")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="draw other numbers for every case (default: 0)")
     parser.add_argument("--json", type=_writable, metavar="FILE", help="write everything that was measured")
     parser.add_argument("--html", type=_writable, metavar="FILE", help="write the table as a page")
+    parser.add_argument("--markdown", type=_writable, metavar="FILE", help="write the tables as a page of Markdown")
     parser.add_argument("--list", action="store_true", help="list what there is to run, and run nothing")
     return parser
 
@@ -90,7 +101,7 @@ def _names(entry: Entry) -> set[str]:
 
 def _choose(parser: argparse.ArgumentParser, names: Sequence[str]) -> list[Entry]:
     """The entries that bear one of these names or stand in one of these chapters; all of them if there are no names."""
-    entries = report.catalogue()
+    entries = catalogue()
     known = {name for entry in entries for name in _names(entry)}
     wanted = {name.rstrip("/") for name in names}
     for name in sorted(wanted - known):
@@ -101,18 +112,12 @@ def _choose(parser: argparse.ArgumentParser, names: Sequence[str]) -> list[Entry
     return [entry for entry in entries if not wanted or wanted & _names(entry)]
 
 
-def _measure(entries: Sequence[Entry], dtypes: Sequence[str]) -> list[Row]:
-    torch.set_num_threads(1)  # the arrays are small: more threads only wait for each other
+def _measure(entries: Sequence[Entry], dtypes: Sequence[str], seed: int) -> list[Row]:
     console = Console(stderr=True)
     columns = BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}")
-    rows = []
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("", total=sum(len(entry.cases) + len(entry.sweeps) for entry in entries))
-        for entry in entries:
-            progress.update(task, description=entry.name)
-            rows.append(entry.measure(dtypes))
-            progress.advance(task, len(entry.cases) + len(entry.sweeps))
-    return rows
+        task = progress.add_task("", total=sum(len(entry.runs) for entry in entries) * len(dtypes))
+        return report.measure(entries, dtypes, seed, lambda name: progress.update(task, advance=1, description=name))
 
 
 def _print_list(console: Console, entries: Sequence[Entry]) -> None:
@@ -126,9 +131,7 @@ def _print_table(console: Console, rows: Sequence[Row]) -> None:
     table = _table(rows, full=True)
     wanted = console.measure(table, options=console.options.update(width=sys.maxsize)).maximum
     console.print(table if wanted <= console.width else _table(rows, full=False))
-    console.print(
-        f"\nr is the error in units of what rounding alone would explain: about 1 is perfect, {LIMIT:.0f} is the limit.\n"
-    )
+    console.print(f"\nr is the error in units of what rounding alone would explain: about 1 is perfect.\n{rule()}\n")
 
 
 def _table(rows: Sequence[Row], full: bool) -> Table:
@@ -205,14 +208,14 @@ def _print_register(console: Console, losses: Sequence[LostDigits]) -> None:
     console.print("\nThe worst of each output and gradient; --html and --json have it for each dtype.\n")
 
 
-def _print_complaints(console: Console, rows: Sequence[Row]) -> None:
+def _print_complaints(console: Console, rows: Sequence[Row], seed: str) -> None:
     for row in rows:
         if row.agrees:
             continue
         console.print(Text(f"✗ {row.entry.name}", "bold red"))
         for where, complaint in row.complaints:
             console.print(Text(f"  {where}: {complaint}"), soft_wrap=True)
-        hint = f"It stands in manual/{row.entry.chapter}.py; run it alone with: python -m reference {row.entry.name}"
+        hint = f"It stands in manual/{row.entry.chapter}.py; run it alone with: python -m reference {row.entry.name}{seed}"
         console.print(Text(f"  {hint}\n"), soft_wrap=True)
 
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from reference import exact, oracle
-from reference.agreement import Agreement, Record
-from reference.case import Operation
+from reference.case import Operation, generator
+from reference.record import Agreement, Record, Target
 
 Constants = tuple[tuple[str, Any], ...]
 
@@ -53,24 +53,28 @@ def grid(operation: Operation, constants: Constants, dtype: Any) -> Any:
 
 
 @cache
-def _reference(operation: Operation, constants: Constants, dtype: str, where: str) -> tuple[Any, ...]:
-    """The inputs, a random cotangent, torch's output and gradients, and the truth."""
+def _reference(operation: Operation, constants: Constants, dtype: str, where: str, seed: int) -> tuple[Any, ...]:
+    """The inputs, a random cotangent, torch's results, and the truth."""
     x = np.array([-np.inf, -AMONG, AMONG, np.inf], dtype) if where == AT_INFINITY else grid(operation, constants, dtype)
-    generator = np.random.default_rng(0)
+    draw = generator(call(operation, constants), seed)
     # Not below 1, so that where a gradient can be represented, so can the derivative by itself
-    grad_output = (generator.uniform(1, 2, x.shape) * generator.choice([-1, 1], x.shape)).astype(dtype)
-    torchs = oracle.run(operation.torch, (x,), dict(constants), grad_output, (True,))
+    grad_output = (draw.uniform(1, 2, x.shape) * draw.choice([-1, 1], x.shape)).astype(dtype)
+    theirs = oracle.Call(operation.torch, (x,), dict(constants), {"grad_0"}).results(grad_output)
     exactly = exact.exactly(np.where(np.isfinite(x), x, 0.0))
     exactly[np.isinf(x)] = [-BEYOND, BEYOND] if where == AT_INFINITY else []
-    truth = exact.evaluate(operation.definition, (exactly,), dict(constants), grad_output, (True,), True, operation.slope_terms)
-    return x, grad_output, torchs, truth
+    truth = exact.evaluate(operation.definition, (exactly,), dict(constants), grad_output, {"grad_0"}, operation.slope_terms)
+    value, grad = truth["output"].value, truth["grad_0"]
+    targets = {"output": Target(exact.Exact(value, abs(value)), dtype), "grad_0": Target(grad, dtype)}
+    return x, grad_output, theirs, targets
 
 
-def sweep(operation: Operation, constants: Constants, dtype: Any, function: Callable[..., Any] | None = None) -> Agreement:
+def sweep(
+    operation: Operation, constants: Constants, dtype: Any, function: Callable[..., Any] | None = None, seed: int = 0
+) -> Agreement:
     """Run a pointwise operation of `manual`, or a `function` in its stead, and torch's, and hold both against the truth."""
     record = Record(operation.name, call(operation, constants), dtype, torch_loses=None)
     for where in ("", AT_INFINITY):
-        x, grad_output, (torch_output, torch_grads), truth = _reference(operation, constants, str(np.dtype(dtype)), where)
+        x, grad_output, theirs, targets = _reference(operation, constants, str(np.dtype(dtype)), where, seed)
         try:
             with np.errstate(all="ignore"):  # what overflows in truth overflows here
                 output, backward = (function or operation.manual)(x, **dict(constants))
@@ -78,6 +82,6 @@ def sweep(operation: Operation, constants: Constants, dtype: Any, function: Call
         except Exception as exception:
             record.complain(f"raised {exception!r}{where}")
             continue
-        record.compare(f"output{where}", output, torch_output, truth.output, abs(truth.output), x)
-        record.compare(f"grad_0{where}", grad, torch_grads[0], truth.grads[0], truth.grad_scales[0], x)
+        for name, ours in (("output", output), ("grad_0", grad)):
+            record.compare(f"{name}{where}", ours, theirs[name], targets[name], x)
     return record.agreement()

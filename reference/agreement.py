@@ -1,292 +1,216 @@
-"""Compare one case: the error of its output and of each gradient, against what the arithmetic allows."""
+"""Compare one case: the error of each output and of each gradient, against what the arithmetic allows."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cache
-from typing import Any
+import inspect
+from collections.abc import Callable, Mapping
+from functools import cache, partial
+from types import NoneType
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 import torch
 
 import manual
-from reference import exact, oracle
-from reference.case import Case, ModuleCase, Operation
+from reference import exact, oracle, structure
+from reference.case import Case, ModuleCase, Operation, generator
+from reference.record import ILL_CONDITIONED, LIMIT, Agreement, Record, Target
 
-LIMIT = 30.0  # LAPACK's threshold for the ratio r; a perfect implementation has about 1
-BESIDE_TORCH = 4.0  # an operation's worst r may not exceed torch's worst, but below this there is nothing to win
-
-
-@dataclass(frozen=True)
-class Element:
-    """One element of an array: its input or index, torch's value, the truth in ten digits, our value and its r."""
-
-    place: str
-    torch: float
-    truth: str
-    ours: float
-    ratio: float
+Gradients = Callable[[Any], tuple[Any, dict[str, Any]]]  # of a cotangent: what the backward returns, and the parameters' by name
 
 
-@dataclass(frozen=True)
-class Quantity:
-    """One output or gradient: the largest error relative to the largest true value, and the ratios r of both sides.
+class Reference(NamedTuple):
+    """What a case is held against: a random cotangent, torch's outputs and gradients, and the truth of each, by name."""
 
-    `lost` is the element where torch is furthest off, if that is more than LIMIT.
-    """
-
-    name: str
-    error: float
-    ratio: float
-    torch_ratio: float
-    lost: Element | None = None
+    grad_output: Any
+    torch: dict[str, Any]
+    truth: dict[str, exact.Exact]
+    targets: dict[str, Target]
+    torch_is_judge: bool = False
 
 
-@dataclass(frozen=True)
-class Agreement:
-    """What was measured on one case in one dtype; it holds where there are no complaints.
-
-    `torch_loses` is what the case says; `None` where nobody need say why.
-    """
-
-    operation: str
-    case: str
-    dtype: str
-    quantities: tuple[Quantity, ...] = ()
-    complaints: tuple[str, ...] = ()
-    torch_loses: str | None = ""
-
-    def worst(self, gradients: bool) -> Quantity:
-        """The quantity with the largest ratio among the gradients, or among the outputs."""
-        chosen = [q for q in self.quantities if q.name.startswith("grad") == gradients]
-        return max(chosen, key=lambda q: q.ratio, default=Quantity("none", 0.0, 0.0, 0.0))
+def differentiable(case: Case, arguments: tuple[Any, ...]) -> tuple[bool, ...]:
+    """Of each positional argument, whether there is a gradient to be had."""
+    return tuple(not wanted(case, arguments).isdisjoint(structure.named(a, f"grad_{i}")) for i, a in enumerate(arguments))
 
 
-def ratios(got: Any, truth: Any, scale: Any) -> Any:
-    """R = |got − truth| / (u · scale) of each element, u the unit roundoff of the dtype of `got`.
-
-    A scale below the smallest normal number counts as that, for there the spacing of numbers no longer shrinks; one that is not
-    finite, as |truth|. Where the truth is infinite or NaN, the same is expected.
-    """
-    info = np.finfo(got.dtype)
-    smallest, u = exact.mp.mpf(float(info.smallest_normal)), exact.mp.mpf(float(info.eps)) / 2
-
-    def ratio(value: float, true: Any, size: Any) -> float:
-        if not (math.isfinite(value) and exact.mp.isfinite(true)):
-            return 0.0 if value == true or (math.isnan(value) and exact.mp.isnan(true)) else math.inf
-        size = size if exact.mp.isfinite(size) else abs(true)
-        return float(abs(value - true) / (u * max(size, smallest)))
-
-    elements = zip(got.flat, np.asarray(truth).flat, np.asarray(scale).flat, strict=True)
-    return np.reshape([ratio(float(value), true, size) for value, true, size in elements], got.shape)
+def wanted(case: Case, arguments: tuple[Any, ...]) -> set[str]:
+    """The names of the gradients that there are."""
+    floats = {name for name, leaf in structure.named_gradients(arguments).items() if structure.is_float(leaf)}
+    return floats - set(case.no_grad)
 
 
-def error(got: Any, truth: Any) -> float:
-    """Max |got − truth| / max |truth| over what is finite in the truth; 0 where that is below all normal numbers."""
-    pairs = [(float(value), true) for value, true in zip(got.flat, np.asarray(truth).flat, strict=True) if exact.mp.isfinite(true)]
-    largest = max((abs(true) for _, true in pairs), default=0)
-    if largest < np.finfo(np.float64).smallest_normal:
-        return 0.0
-    return float(max(abs(value - true) for value, true in pairs) / largest)
-
-
-def grad_output_for(operation: Operation, case: Case, dtype: Any) -> Any:
-    """Random numbers in the shape of the output."""
-    output = oracle.forward(operation.torch, case.build(operation.name, dtype), case.constants)
-    generator = np.random.default_rng(len(case.label))
-    return np.asarray(generator.standard_normal(output.shape)).astype(output.dtype)
-
-
-def differentiable(case: Case, arrays: tuple[Any, ...]) -> tuple[bool, ...]:
-    """Of each positional array, whether there is a gradient to be had."""
-    floats = (array is not None and array.dtype.kind == "f" for array in arrays)
-    return tuple(is_float and position not in case.no_grad for position, is_float in enumerate(floats))
+def reference(operation: Operation, case: Case, dtype: Any, seed: int = 0) -> Reference:
+    """What a case is held against; made once for a case, a dtype and a seed."""
+    return _reference(operation, case, np.dtype(dtype), seed)
 
 
 @cache
-def _reference(operation: Operation, case: Case, dtype: str) -> tuple[Any, Any, exact.Truth]:
-    arrays = case.build(operation.name, dtype)
-    wanted = differentiable(case, arrays)
-    grad_output = grad_output_for(operation, case, dtype)
-    grad_output.flags.writeable = False  # it is shared by all who measure this case
-    theirs = oracle.run(operation.torch, arrays, case.constants, grad_output, wanted)
-    if case.judge == "definition":
-        how = operation.pointwise, operation.slope_terms
-        truth = exact.evaluate(operation.definition, arrays, case.constants, grad_output, wanted, *how)
+def _reference(operation: Operation, case: Case, dtype: Any, seed: int) -> Reference:
+    arguments = case.build(operation.name, dtype, seed)
+    grads = wanted(case, arguments)
+    call = oracle.Call(operation.torch, arguments, case.constants, grads)
+    grad_output = cotangent(call.output, generator(operation.name, case.label, seed, "cotangent"))
+    if case.judge == "float64":
+        judge = oracle.Call(operation.torch, structure.as_floats(arguments, np.float64), case.constants, grads)
+        return _judged(call, judge, grad_output, dtype)
+    theirs = call.results(grad_output)
+    if case.judge == "torch":
+        values = {name: exact.exactly(array) for name, array in theirs.items() if structure.is_float(array)}
+        truth = {name: exact.Exact(value, np.asarray(abs(value), dtype=object)) for name, value in values.items()}
     else:
-        truth = _torch_is_right(*theirs)
-    return grad_output, theirs, truth
+        terms = operation.slope_terms
+        truth = exact.evaluate(operation.definition, arguments, case.constants, grad_output, grads, terms)
+    return Reference(grad_output, theirs, truth, {name: Target(true, dtype) for name, true in truth.items()})
 
 
-def reference(operation: Operation, case: Case, dtype: Any) -> tuple[Any, tuple[Any, tuple[Any, ...]], exact.Truth]:
-    """A random cotangent, torch's output and gradients, and the truth; computed once for a case and dtype."""
-    return _reference(operation, case, str(np.dtype(dtype)))
+def _judged(call: oracle.Call, judge: oracle.Call, grad_output: Any, dtype: Any) -> Reference:
+    """Torch in float64 says what is right."""
+    truth = judge.exactly(structure.as_floats(grad_output, np.float64))
+    targets = {name: Target(true, dtype) for name, true in truth.items()}
+    return Reference(grad_output, call.results(grad_output), truth, targets, dtype == np.float64)
 
 
-def _torch_is_right(output: Any, grads: tuple[Any, ...]) -> exact.Truth:
-    values = [None if array is None else exact.exactly(array) for array in (output, *grads)]
-    scales = [None if array is None else np.asarray(abs(array), dtype=object) for array in values]  # 0-d, abs gives no array
-    return exact.Truth(values[0], scales[0], tuple(values[1:]), tuple(scales[1:]))
+def cotangent(output: Any, draw: np.random.Generator) -> Any:
+    """Random numbers for an output of torch, `None` for indices."""
+
+    def each(tensor: Any) -> Any:
+        if not tensor.dtype.is_floating_point:
+            return None
+        numbers = np.asarray(draw.standard_normal(tuple(tensor.shape))).astype(oracle.to_numpy(tensor).dtype)
+        numbers.flags.writeable = False  # it is shared by all who measure this case
+        return numbers
+
+    return structure.apply(each, output)
 
 
 def measure(
-    operation: Operation, case: Case, dtype: Any, function: Callable[..., Any] | None = None, arrays: Any = None
+    operation: Operation,
+    case: Case,
+    dtype: Any,
+    function: Callable[..., Any] | None = None,
+    arguments: tuple[Any, ...] | None = None,
+    seed: int = 0,
 ) -> Agreement:
     """Run a case on `manual` and on torch, and hold both against the truth.
 
-    `function` stands in for the operation (one broken on purpose, say), and `arrays` for the case's own (the same numbers in
+    `function` stands in for the operation (one broken on purpose, say), and `arguments` for the case's own (the same numbers in
     another memory layout).
     """
-    grad_output, (torch_output, torch_grads), truth = reference(operation, case, dtype)
-    arrays = case.build(operation.name, dtype) if arrays is None else arrays
-    record = Record(operation.name, case.label, dtype, case.torch_loses)
-    try:
-        output, backward = (function or operation.manual)(*arrays, **case.constants)
-        grads = backward(grad_output)
-    except Exception as exception:
-        record.complain(f"raised {exception!r}")
-        return record.agreement()
-    x = arrays[0] if operation.pointwise else None
-    record.compare("output", output, torch_output, truth.output, truth.output_scale, x)
-    if not isinstance(grads, tuple) or len(grads) < len(arrays):
-        record.complain(f"backward must return a tuple of {len(arrays)} gradients")
-        return record.agreement()
-    wanted = differentiable(case, arrays)
-    for position, grad in enumerate(grads):
-        name = f"grad_{position}"
-        if position >= len(wanted) or not wanted[position]:
-            if grad is not None:
-                record.complain(f"{name} must be None")
-            continue
-        true = truth.grads[position]
-        record.compare(name, grad, torch_grads[position], true, truth.grad_scales[position], x)
-        is_zero = all(value == 0 for value in true.flat)
-        if true.size and is_zero != (position in case.zero):
-            record.complain(f"{name} is {'zero, which proves nothing' if is_zero else 'not zero, as the case says'}")
-    return record.agreement()
+    arguments = case.build(operation.name, dtype, seed) if arguments is None else arguments
+
+    def run() -> tuple[Any, Gradients]:
+        output, backward = (function or operation.manual)(*arguments, **case.constants)
+        return output, lambda grad_output: (backward(grad_output), {})
+
+    x = arguments[0] if operation.pointwise else None
+    return _hold(operation.name, case, dtype, lambda kind: reference(operation, case, kind, seed), arguments, run, x)
 
 
-class Record:
-    """Collects what is measured on one case."""
-
-    def __init__(self, operation: str, case: str, dtype: Any, torch_loses: str | None) -> None:
-        self.operation, self.case, self.dtype, self.torch_loses = operation, case, np.dtype(dtype), torch_loses
-        self.quantities: list[Quantity] = []
-        self.complaints: list[str] = []
-
-    def complain(self, complaint: str) -> None:
-        """Note what is wrong."""
-        self.complaints.append(complaint)
-
-    def compare(self, name: str, ours: Any, theirs: Any, truth: Any, scale: Any, x: Any = None) -> None:
-        """Hold an array of ours and torch's against the truth; `x` is the input that belongs to each element, if one does."""
-        if not isinstance(ours, (np.ndarray, np.floating)):
-            self.complain(f"{name} must be an array, got {type(ours).__name__}")
-            return
-        if ours.dtype != self.dtype or ours.shape != truth.shape:
-            self.complain(f"{name} must be {self.dtype} of shape {truth.shape}, got {ours.dtype} of shape {ours.shape}")
-            return
-        truth = exact.overflowed(truth, self.dtype)
-        mine, torchs = ratios(ours, truth, scale), ratios(theirs, truth, scale)
-        worst, torchs_worst = float(mine.max(initial=0)), float(torchs.max(initial=0))
-
-        def element(ratios: Any) -> Element:
-            at = np.unravel_index(ratios.argmax(), ratios.shape)
-            place = str([int(index) for index in at]) if x is None else f"x = {x[at]}"
-            true = truth[at] if not 2 * abs(truth[at]) < np.finfo(self.dtype).smallest_subnormal else 0
-            digits = exact.mp.nstr(exact.mp.mpf(true), 10)
-            return Element(place, float(theirs[at]), digits, float(np.asarray(ours)[at]), float(mine[at]))
-
-        lost = element(torchs) if torchs_worst > LIMIT else None
-        self.quantities.append(Quantity(name, error(ours, truth), worst, torchs_worst, lost))
-        if not worst <= LIMIT:
-            here = element(mine)
-            self.complain(f"{name}: r = {worst:.3g}, allowed {LIMIT:.3g}: {here.ours:.10g} at {here.place}, in truth {here.truth}")
-        if lost and self.torch_loses == "":
-            self.complain(f"{name}: torch is off by r = {torchs_worst:.3g}, and the case does not say why")
-
-    def agreement(self) -> Agreement:
-        """What was collected."""
-        quantities, complaints = tuple(self.quantities), tuple(self.complaints)
-        return Agreement(self.operation, self.case, str(self.dtype), quantities, complaints, self.torch_loses)
-
-
-def measure_module(case: ModuleCase, dtype: Any) -> Agreement:
-    """Carry the state of a module across, and compare output, gradients of the inputs and of every parameter.
+def measure_module(case: ModuleCase, dtype: Any, seed: int = 0, ours: Any = manual, theirs: Any = torch.nn) -> Agreement:
+    """Carry the state of a module across, and compare outputs, gradients of the inputs and of every parameter.
 
     The judge is torch in float64, on the same numbers; the scale is the largest |J|ᵀ|g| of an array, from torch's Jacobian. (The
-    operations within have their own cases, judged element by element; here it is the wiring that is under test.) Several outputs
-    are compared as one, laid end to end.
+    operations within have their own cases, judged element by element; here it is the wiring that is under test.)
+    `ours` and `theirs` are the libraries that have the classes.
     """
-    ours = case.module.construct(manual, lambda a: a.astype(dtype) if isinstance(a, np.ndarray) else a)
-    generator = np.random.default_rng(len(case.inputs.label))
-    for parameter in ours.parameters():  # the same numbers at every run
-        parameter.data = generator.standard_normal(parameter.data.shape).astype(dtype)
-    inputs = case.inputs.build(case.name, dtype)
-    record = Record(case.name, case.inputs.label, dtype, case.inputs.torch_loses)
-    theirs, judge = (_TorchSide(case, ours, inputs, kind) for kind in (np.dtype(dtype), np.dtype(np.float64)))
-    grad_output = np.random.default_rng(0).standard_normal(theirs.output.shape).astype(dtype)
-    try:
-        output, backward = ours(*inputs)
-        if isinstance(output, tuple):
-            grad_output_parts = np.split(grad_output, np.cumsum([part.size for part in output])[:-1])
-            grads = backward(tuple(grad.reshape(part.shape) for grad, part in zip(grad_output_parts, output, strict=True)))
-            output = np.concatenate([part.reshape(-1) for part in output])
-        else:
+    module = _construct(case, ours, dtype, seed)
+    names = _array_names(module.forward)
+    arguments = case.build(names, dtype, seed)
+
+    def against(kind: Any) -> Reference:
+        state, arguments = _construct(case, ours, kind, seed).state_dict(), case.build(names, kind, seed)
+
+        def call(dtype: Any) -> oracle.Call:
+            namesake = _namesake(case, theirs, state, dtype)
+            inputs = structure.as_floats(arguments, dtype)
+            parameters = {name: parameter for name, parameter in namesake.named_parameters() if parameter.requires_grad}
+            function = partial(case.call, case.torch(namesake), names)
+            return oracle.Call(function, inputs, {}, wanted(case.inputs, inputs), parameters)
+
+        narrow = call(kind)
+        draw = generator(case.name, case.inputs.label, seed, "cotangent")
+        return _judged(narrow, call(np.dtype(np.float64)), cotangent(narrow.output, draw), kind)
+
+    def run() -> tuple[Any, Gradients]:
+        output, backward = case.call(module, names, *arguments)
+
+        def gradients(grad_output: Any) -> tuple[Any, dict[str, Any]]:
+            module.zero_grad()
             grads = backward(grad_output)
+            return grads, {f"grad_{name}": parameter.grad for name, parameter in module.named_parameters()}
+
+        return output, gradients
+
+    return _hold(case.name, case.inputs, dtype, against, arguments, run)
+
+
+def _construct(case: ModuleCase, library: Any, dtype: Any, seed: int) -> Any:
+    module = case.module.construct(library, lambda a: a.astype(dtype) if isinstance(a, np.ndarray) else a)
+    draw = generator(case.name, case.inputs.label, seed, "parameters")
+    for parameter in module.parameters():
+        parameter.data = draw.standard_normal(parameter.data.shape).astype(dtype)
+    return module
+
+
+def _namesake(case: ModuleCase, library: Any, state: Mapping[str, Any], dtype: Any) -> torch.nn.Module:
+    """The torch module with the state of ours."""
+    kind = getattr(torch, str(dtype))
+    module = case.module.construct(library, lambda a: torch.tensor(a, dtype=kind) if isinstance(a, np.ndarray) else a).to(kind)
+    module.load_state_dict({name: torch.tensor(value) for name, value in state.items()})
+    return module
+
+
+def _array_names(forward: Callable[..., Any]) -> list[str]:
+    """The arguments of a module's forward that are arrays, and not options."""
+    options = {bool, int, float, str, NoneType}
+    parameters = inspect.signature(forward).parameters.values()
+    return [p.name for p in parameters if not {*(get_args(p.annotation) or (p.annotation,))} <= options]
+
+
+def _hold(
+    operation: str,
+    case: Case,
+    dtype: Any,
+    against: Callable[[Any], Reference],
+    arguments: tuple[Any, ...],
+    run: Callable[[], tuple[Any, Gradients]],
+    x: Any = None,
+) -> Agreement:
+    """Hold what `run` gives, an output and what carries a cotangent back, against the reference in this dtype."""
+    grad_output, theirs, truth, targets, torch_is_judge = against(np.dtype(dtype))
+    record = Record(operation, case.label, dtype, case.torch_loses or case.ill_conditioned, torch_is_judge)
+    if case.ill_conditioned:
+        beside = against(np.dtype(np.float32))
+        for name, target in beside.targets.items():
+            record.limits[name] = max(LIMIT, ILL_CONDITIONED * float(target.ratios(beside.torch[name]).max(initial=0)))
+    try:
+        output, gradients = run()
+        grads, of_parameters = gradients(grad_output)
+        if not isinstance(grads, tuple) or len(grads) < len(arguments):
+            record.complain(f"backward must return a tuple of {len(arguments)} gradients")
+            return record.agreement()
+        found = structure.named(output, "output") | structure.named_gradients(grads) | of_parameters
+        for name, array in theirs.items():
+            if name not in found:
+                record.complain(f"{name} is missing")
+            else:
+                record.compare(name, found[name], array, targets.get(name), x)
+        for name, array in found.items():
+            if name not in theirs and array is not None:
+                record.complain(f"{name} must be None")
+        for part, with_none, with_zeros in structure.omissions(grad_output):
+            one, other = (structure.named_gradients(grads) | more for grads, more in map(gradients, (with_none, with_zeros)))
+            for name in one:
+                if name in targets and not targets[name].near(one[name], other.get(name)):
+                    record.complain(f"{name}: None for part {part} of the cotangent is not the same as zeros")
     except Exception as exception:
         record.complain(f"raised {exception!r}")
-        return record.agreement()
-    true_grads, their_grads = judge.gradients(grad_output), theirs.gradients(grad_output)
-    scales = judge.scales(grad_output)
-    truth = judge.output.detach().numpy()
-    record.compare("output", output, theirs.output.detach().numpy(), truth, judge.output_scale())
-    found = {f"grad_{name}": parameter.grad for name, parameter in ours.named_parameters()}
-    found |= {f"grad_{position}": grads[position] for position in range(len(inputs))}
-    for name, grad in found.items():
-        if name not in true_grads:
-            if grad is not None:
-                record.complain(f"{name} must be None")
-            continue
-        record.compare(name, grad, their_grads[name], true_grads[name], scales[name])
+    for name, true in truth.items():
+        is_zero = name.startswith("grad") and not true.value.astype(float).any()
+        if true.value.size and is_zero != (name in case.zero):
+            record.complain(f"{name} is {'zero, which proves nothing' if is_zero else 'not zero, as the case says'}")
+    for name in (*case.zero, *case.no_grad):
+        if name not in truth and name not in structure.named_gradients(arguments):
+            record.complain(f"{name}, of which the case speaks, is none of its gradients")
     return record.agreement()
-
-
-class _TorchSide:
-    """The torch module with the state of ours, run on the same inputs in a dtype."""
-
-    def __init__(self, case: ModuleCase, ours: manual.Module, inputs: tuple[Any, ...], dtype: Any) -> None:
-        kind = getattr(torch, str(dtype))
-        module = case.module.construct(torch.nn, lambda a: torch.tensor(a, dtype=kind) if isinstance(a, np.ndarray) else a).to(kind)
-        module.load_state_dict({name: torch.tensor(value) for name, value in ours.state_dict().items()})
-        floats = [array.dtype.kind == "f" for array in inputs]
-        tensors = [
-            torch.tensor(array.astype(dtype) if is_float else array, requires_grad=is_float)
-            for array, is_float in zip(inputs, floats, strict=True)
-        ]
-        output = case.torch(module)(*tensors)
-        self.output = torch.cat([part.reshape(-1) for part in output]) if isinstance(output, tuple) else output
-        self.leaves = {f"grad_{name}": parameter for name, parameter in module.named_parameters()}
-        self.leaves |= {f"grad_{i}": tensor for i, tensor in enumerate(tensors) if tensor.requires_grad}
-
-    def gradients(self, grad_output: Any) -> dict[str, Any]:
-        """The gradient of every parameter and floating-point input."""
-        cotangent = torch.tensor(grad_output, dtype=self.output.dtype)
-        grads = torch.autograd.grad(self.output, list(self.leaves.values()), cotangent, retain_graph=True)
-        return {name: grad.numpy() for name, grad in zip(self.leaves, grads, strict=True)}
-
-    def scales(self, grad_output: Any) -> dict[str, Any]:
-        """|J|ᵀ|g| for each of them."""
-        scales = oracle.condition(self.output, grad_output, list(self.leaves.values()))
-        return {name: np.full_like(scale, scale.max(initial=0)) for name, scale in zip(self.leaves, scales, strict=True)}
-
-    def output_scale(self) -> Any:
-        """The largest |y| + |J||x|, x all leaves."""
-        leaves = list(self.leaves.values())
-        scale = np.zeros(tuple(self.output.shape))
-        for index in np.ndindex(scale.shape):
-            grads = torch.autograd.grad(self.output[index], leaves, retain_graph=True)
-            scale[index] = sum(float((grad * leaf).detach().abs().sum()) for grad, leaf in zip(grads, leaves, strict=True))
-        return np.full_like(scale, (scale + self.output.abs().detach().numpy()).max(initial=0))

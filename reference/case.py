@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 import manual
+from reference import structure
 
 Draw = Callable[[np.random.Generator], Any]
 
@@ -20,42 +21,46 @@ Draw = Callable[[np.random.Generator], Any]
 class Case:
     """Arguments for an operation.
 
-    `arrays` holds one entry for each positional array: a function that draws it, numbers as nested lists (floating-point ones
-    take the dtype under test), an integer array, or `None`.
+    `arrays` holds one entry for each positional argument: a function that draws an array, numbers as nested lists (floating-point
+    ones take the dtype under test), an integer array, or `None`; a tuple of these where the argument is a tuple of arrays, and a
+    list with functions in it where it is a list of arrays.
 
-    zero         positions whose gradient is zero, and should be; any other zero gradient is an error of the case
-    no_grad      positions of floating-point arrays for which torch offers no gradient; `manual` returns None there
-    judge        what the truth is: "definition", or "torch" for conventions that no formula gives (NaN of an empty mean, …)
+    zero         names of gradients that are zero, and should be: `grad_1`, `grad_2.0`; any other zero gradient is an error
+    no_grad      names of gradients of floating-point arrays that torch does not offer; `manual` returns None there
+    judge        what the truth is: "definition"; "float64" for a long composition, which is held against torch in float64, with
+                 the largest |J|ᵀ|g| of each array; or "torch" for conventions that no formula gives (NaN of an empty mean, …)
     smooth       whether differences tell the derivative: False at a kink, or where a step would leave the domain
     torch_loses  why torch's own error is large here, where it is; without that, a torch that is far from the truth fails the case
+    ill_conditioned  why the conditioning of a long composition, judged by float64, forbids r ≤ 30, where it does: then
+                 r ≤ 2 × torch's r passes, as measured in float32
     """
 
     label: str
     arrays: tuple[Any, ...]
     constants: dict[str, Any] = field(default_factory=dict)
-    zero: tuple[int, ...] = ()
-    no_grad: tuple[int, ...] = ()
+    zero: tuple[str, ...] = ()
+    no_grad: tuple[str, ...] = ()
     judge: str = "definition"
     smooth: bool = True
     torch_loses: str = ""
+    ill_conditioned: str = ""
 
-    def build(self, seed: str, dtype: Any) -> tuple[Any, ...]:
-        """The arrays in the dtype under test; the same ones at every call."""
-        generator = np.random.default_rng(zlib.crc32(f"{seed}/{self.label}".encode()))
-        return tuple(_build(spec, generator, dtype) for spec in self.arrays)
+    def build(self, name: str, dtype: Any, seed: int = 0) -> tuple[Any, ...]:
+        """The arrays in the dtype under test; the same ones at every call with a seed."""
+        return _build(self.arrays, generator(name, self.label, seed), dtype)
 
 
 @dataclass(frozen=True, eq=False)
 class Operation:
     """An operation on three sides, and the cases on which they must agree.
 
-    definition(m, *arrays, **constants) is the textbook formula of the forward pass, written for exact arithmetic: `m` holds the
-    functions of `reference.exact`. Its derivative is taken by the machine, so it is a witness of its own.
+    definition(*arrays, **constants) is the textbook formula of the forward pass, written for the exact arithmetic of
+    `reference.exact`. Its derivative is taken by the machine, so it is a witness of its own.
     `small` and `large` are what the benchmark runs.
 
     Of a pointwise operation (of one array, each element by itself):
     kinks        where its formula changes
-    slope_terms  slope_terms(m, x, **constants) gives the terms whose sum is the derivative, for a derivative with a zero, where
+    slope_terms  slope_terms(x, **constants) gives the terms whose sum is the derivative, for a derivative with a zero, where
                  they cancel: one unit of rounding then moves it by u times the sum of their sizes
     """
 
@@ -112,14 +117,15 @@ def build(name: str, *args: Any, **kwargs: Any) -> Build:
 
 @dataclass(frozen=True, eq=False)
 class ModuleCase:
-    """A module and its inputs, which are given as for a `Case`.
+    """A module and its inputs, which are given as for a `Case`: arrays by position, options of `forward` as constants.
 
-    `torch` makes of torch's module the function that ours is held against, where that is not the module itself.
+    `keywords` are the arrays that are given by keyword (masks); `torch` makes of torch's module the function that ours is held
+    against, where that is not the module itself.
     """
 
     module: Build
     inputs: Case
-    label: str = ""
+    keywords: dict[str, Any] = field(default_factory=dict)
     torch: Callable[[Any], Callable[..., Any]] = lambda module: module
 
     @property
@@ -132,13 +138,30 @@ class ModuleCase:
         """The chapter of `manual` in which it stands."""
         return "/".join(getattr(manual, self.name).__module__.split(".")[1:])
 
+    def build(self, names: list[str], dtype: Any, seed: int = 0) -> tuple[Any, ...]:
+        """An array for each of forward's arguments of these names, `None` where it is not given."""
+        given = dict(zip(names, self.inputs.build(self.name, dtype, seed)))
+        draw = generator(self.name, self.inputs.label, seed, "keywords")
+        given |= {name: _build(spec, draw, dtype) for name, spec in self.keywords.items()}
+        return tuple(given.get(name) for name in names)
 
-def _build(spec: Any, generator: np.random.Generator, dtype: Any) -> Any:
+    def call(self, function: Callable[..., Any], names: list[str], *arguments: Any) -> Any:
+        """Call a forward with these arguments, by position or by keyword as the case says."""
+        keywords = {name: arguments[names.index(name)] for name in self.keywords}
+        return function(*arguments[: len(self.inputs.arrays)], **keywords, **self.inputs.constants)
+
+
+def generator(*names: Any) -> np.random.Generator:
+    """Random numbers for what bears these names, always the same ones."""
+    return np.random.default_rng(zlib.crc32("/".join(map(str, names)).encode()))
+
+
+def _build(spec: Any, draw: np.random.Generator, dtype: Any) -> Any:
     if spec is None:
         return None
-    if isinstance(spec, tuple):
-        return tuple(_build(part, generator, dtype) for part in spec)
-    array = np.asarray(spec(generator) if callable(spec) else spec)
+    if isinstance(spec, tuple) or (isinstance(spec, list) and any(map(callable, spec))):
+        return structure.node(spec, [_build(part, draw, dtype) for part in spec])
+    array = np.asarray(spec(draw) if callable(spec) else spec)
     return array.astype(dtype) if array.dtype.kind == "f" else array
 
 

@@ -1,4 +1,4 @@
-"""What of torch.nn is not covered, each name with the reason."""
+"""What of torch.nn is not covered, names of classes and arguments, each with the reason."""
 
 _REASONS = {
     "deprecated in torch": "Container",
@@ -37,4 +37,36 @@ _REASONS = {
     "chapter to come: containers of parameters": "ParameterDict ParameterList",
 }
 
-OMITTED: dict[str, str] = {name: reason for reason, names in _REASONS.items() for name in names.split()}
+_ARGUMENTS = {
+    "deprecated in torch, which has `reduction` for it": "size_average reduce",
+    "deprecated in torch, which has `min_val` and `max_val` for it": "Hardtanh.min_value Hardtanh.max_value",
+    "no operation changes its inputs": "inplace",
+    "a NumPy array lies in one memory": "device",
+    "it says where torch's warnings point": "_stacklevel",
+    "torch ignores it": "gumbel_softmax.eps",
+    "a backward may run any number of times": "LinearCrossEntropyOptions.allow_retain_graph",
+    "the dtype of the inputs is that of everything": """
+        LinearCrossEntropyOptions.acc_policy LinearCrossEntropyOptions.acc_dtype
+    """,
+    "to come: another dtype, cast to first": "softmax.dtype log_softmax.dtype softmin.dtype",
+}
+
+_OWN_ARGUMENTS = {
+    "randomness comes from a `numpy.random.Generator`": "generator",
+    "what was drawn can be given": "noise",
+}
+
+_DEFAULTS = {
+    "float64, where torch has a setting": "dtype",
+    "the last axis, or none, where torch guesses one by the number of axes and warns": "dim",
+}
+
+
+def _by_name(reasons: dict[str, str]) -> dict[str, str]:
+    return {name: reason for reason, names in reasons.items() for name in names.split()}
+
+
+OMITTED = _by_name(_REASONS)
+ARGUMENTS = _by_name(_ARGUMENTS)  # of torch, left out: of all that have it, or of one, as Hardtanh.min_value
+OWN_ARGUMENTS = _by_name(_OWN_ARGUMENTS)  # that torch does not have
+OTHER_DEFAULTS = _by_name(_DEFAULTS)  # of arguments that both have

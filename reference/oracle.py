@@ -1,12 +1,15 @@
-"""The same arrays into torch, its output and its gradients back."""
+"""The same arrays into torch, its outputs and its gradients back."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container, Mapping
 from typing import Any
 
 import numpy as np
 import torch
+
+from reference import structure
+from reference.exact import Exact, exactly
 
 
 def to_torch(array: Any, requires_grad: bool = False) -> Any:
@@ -16,33 +19,62 @@ def to_torch(array: Any, requires_grad: bool = False) -> Any:
     return array
 
 
-def forward(function: Callable[..., Any], arrays: tuple[Any, ...], constants: dict[str, Any]) -> Any:
+def to_numpy(tensor: torch.Tensor) -> Any:
+    """A tensor as an array."""
+    return tensor.detach().numpy()
+
+
+def forward(function: Callable[..., Any], arguments: tuple[Any, ...], constants: dict[str, Any]) -> Any:
     """Torch's output, without gradients."""
     with torch.no_grad():
-        return function(*[to_torch(array) for array in arrays], **constants).numpy()
+        return structure.apply(to_numpy, function(*structure.apply(to_torch, arguments), **constants))
 
 
-def run(
-    function: Callable[..., Any],
-    arrays: tuple[Any, ...],
-    constants: dict[str, Any],
-    grad_output: Any,
-    differentiable: tuple[bool, ...],
-) -> tuple[Any, tuple[Any, ...]]:
-    """Torch's output, and autograd's gradients of the differentiable arrays (None for the others)."""
-    tensors = [to_torch(array, wanted) for array, wanted in zip(arrays, differentiable, strict=True)]
-    output = function(*tensors, **constants)
-    wanted = [tensor for tensor, wanted in zip(tensors, differentiable, strict=True) if wanted]
-    grads = iter(torch.autograd.grad(output, wanted, to_torch(grad_output)) if wanted else ())
-    return output.detach().numpy(), tuple(next(grads).numpy() if wanted else None for wanted in differentiable)
+class Call:
+    """A call of torch, and autograd from its outputs back to what is wanted, by name: gradients of arguments and of parameters."""
 
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        arguments: tuple[Any, ...],
+        constants: dict[str, Any],
+        wanted: Container[str],
+        parameters: Mapping[str, torch.Tensor] | None = None,
+    ) -> None:
+        tensors = {name: to_torch(leaf, name in wanted) for name, leaf in structure.named_gradients(arguments).items()}
+        self.output = function(*structure.rebuild(arguments, tensors.values()), **constants)
+        self._outputs = structure.named(self.output, "output")
+        self._leaves = {f"grad_{name}": parameter for name, parameter in (parameters or {}).items()}
+        self._leaves |= {name: tensor for name, tensor in tensors.items() if name in wanted}
 
-def condition(output: torch.Tensor, grad_output: Any, tensors: list[torch.Tensor]) -> list[Any]:
-    """|J|ᵀ|g| of each tensor, from one backward pass for each element of the output."""
-    scales = [np.zeros(tuple(tensor.shape)) for tensor in tensors]
-    for element, weight in zip(output.flatten(), np.abs(grad_output).flat, strict=True):
-        grads = torch.autograd.grad(element, tensors, retain_graph=True, allow_unused=True)
-        for scale, grad in zip(scales, grads, strict=True):
-            if grad is not None:
-                scale += np.abs(grad.numpy()) * weight
-    return scales
+    def results(self, grad_output: Any) -> dict[str, Any]:
+        """The outputs and the gradients."""
+        cotangents = structure.named(grad_output, "output")
+        outputs = {name: None if tensor is None else to_numpy(tensor) for name, tensor in self._outputs.items()}
+        pairs = [(self._outputs[name], cotangent) for name, cotangent in cotangents.items() if cotangent is not None]
+        return outputs | self._gradients(pairs)
+
+    def exactly(self, grad_output: Any) -> dict[str, Exact]:
+        """The same as truth. The scale of an array is the largest of its elements', |J|ᵀ|g| or |y| + |J||x| with J the Jacobian,
+        which takes a backward pass for each element of an output.
+        """
+        results = self.results(grad_output)
+        scales: dict[str, Any] = {name: np.zeros(leaf.shape) for name, leaf in self._leaves.items()}
+        for name, cotangent in structure.named(grad_output, "output").items():
+            if cotangent is None:
+                continue
+            scales[name] = np.array(abs(results[name]))
+            for index in np.ndindex(cotangent.shape):
+                for leaf, row in self._gradients([(self._outputs[name][index], np.ones(()))]).items():
+                    scales[leaf] += abs(row) * abs(cotangent[index])
+                    scales[name][index] += abs(row * to_numpy(self._leaves[leaf])).sum()
+        return {name: Exact(exactly(results[name]), exactly(np.full_like(s, s.max(initial=0)))) for name, s in scales.items()}
+
+    def _gradients(self, pairs: list[tuple[torch.Tensor, Any]]) -> dict[str, Any]:
+        """The gradients that come from these outputs with these cotangents."""
+        reached = [(output, torch.tensor(cotangent, dtype=output.dtype)) for output, cotangent in pairs if output.requires_grad]
+        if not (reached and self._leaves):
+            return {name: np.zeros(leaf.shape, to_numpy(leaf).dtype) for name, leaf in self._leaves.items()}
+        outputs, cotangents = zip(*reached)
+        grads = torch.autograd.grad(outputs, list(self._leaves.values()), cotangents, retain_graph=True, materialize_grads=True)
+        return {name: to_numpy(grad) for name, grad in zip(self._leaves, grads, strict=True)}

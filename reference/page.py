@@ -9,7 +9,7 @@ from itertools import groupby
 from string import Template
 
 from reference import report
-from reference.agreement import BESIDE_TORCH, LIMIT
+from reference.record import LIMIT, rule
 from reference.report import Row, Worst, short
 
 PAGE = Template("""<!DOCTYPE html>
@@ -75,8 +75,7 @@ footer { margin-top: 4rem; border-top: 1px solid var(--line); padding-top: 1rem;
 <p>The ratio r is the largest error of an array, in units of what rounding alone would explain:
 <span class="formula">r = max |got − truth| / (u · |J|ᵀ|g|)</span>, with u the unit roundoff and J the Jacobian.
 The truth is the textbook formula in arithmetic of several hundred digits, so that torch is measured beside us, not believed.
-An implementation as good as its dtype has an r of about 1 in float64 and float32 alike; an operation passes up to $limit,
-if its worst r is also no larger than torch’s own where torch loses no digits (or than $beside).</p>
+An implementation as good as its dtype has an r of about 1 in float64 and float32 alike. $rule</p>
 $complaints
 <h2>Agreement</h2>
 <div class="scroll"><table>
@@ -131,7 +130,7 @@ def as_html(rows: Sequence[Row]) -> str:
     return PAGE.substitute(
         verdict=f"{_mark(agrees)} {escape(report.summary(rows))}.",
         limit=f"{LIMIT:g}",
-        beside=f"{BESIDE_TORCH:g}",
+        rule=escape(rule()),
         complaints=_complaints(rows),
         dtypes="".join(f'<th colspan="6" scope="colgroup">{dtype}</th>' for dtype in dtypes),
         outputs_gradients="".join(f'<th colspan="3" scope="colgroup">{"gradients" if g else "outputs"}</th>' for _, g in groups),

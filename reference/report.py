@@ -7,8 +7,8 @@ import json
 import math
 import platform
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
-from functools import cached_property, partial
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,36 +16,9 @@ import numpy as np
 import threadpoolctl
 import torch
 
-from reference.accuracy import AT_INFINITY, call, constants_of, sweep
-from reference.agreement import BESIDE_TORCH, LIMIT, Agreement, Element, Quantity, measure, measure_module
-from reference.case import ModuleCase
-from reference.cases import CHAPTERS
-
-DTYPES = ("float64", "float32")
-Run = tuple[str, Callable[[str], Agreement]]  # a label, and what measures it in a dtype
-
-
-@dataclass(frozen=True)
-class Entry:
-    """An operation or a module of the catalogue: its cases, and the sweeps of a pointwise operation."""
-
-    name: str
-    chapter: str
-    is_module: bool
-    cases: tuple[Run, ...]
-    sweeps: tuple[Run, ...] = ()
-
-    def measure(self, dtypes: Sequence[str] = DTYPES) -> Row:
-        """Measure everything in every dtype."""
-        return Row(
-            self, *(tuple(self._agreement(*run, dtype) for run in runs for dtype in dtypes) for runs in (self.cases, self.sweeps))
-        )
-
-    def _agreement(self, label: str, function: Callable[[str], Agreement], dtype: str) -> Agreement:
-        try:
-            return function(dtype)
-        except Exception as exception:  # torch or the definition refuses the case; the others are worth their rows all the same
-            return Agreement(self.name, label, dtype, complaints=(f"the case itself raised {exception!r}",))
+from reference.accuracy import AT_INFINITY
+from reference.catalogue import DTYPES, Entry, Run, measure_all
+from reference.record import BESIDE_TORCH, LIMIT, TIMES_TORCH, Agreement, Element, Quantity, allowed_beside
 
 
 @dataclass(frozen=True)
@@ -65,14 +38,9 @@ class Row:
     measured: tuple[Agreement, ...]
     swept: tuple[Agreement, ...] = ()
 
-    def torch_is_judge(self, dtype: str) -> bool:
-        """Whether torch was held against itself, so that its r says nothing."""
-        return self.entry.is_module and dtype == "float64"
-
     def worst(self, dtype: str, gradients: bool) -> Worst | None:
         """The worst over the cases, or `None` where nothing could be measured."""
-        found = worst(self.measured, dtype, gradients)
-        return replace(found, torch_ratio=None) if found and self.torch_is_judge(dtype) else found
+        return worst(self.measured, dtype, gradients)
 
     @cached_property
     def complaints(self) -> list[tuple[str, str]]:
@@ -99,21 +67,20 @@ class LostDigits:
     reason: str
 
 
-def catalogue() -> list[Entry]:
-    """Every operation and module, chapter by chapter."""
-    entries = []
-    for chapter in CHAPTERS:
-        for operation in getattr(chapter, "OPERATIONS", ()):
-            cases = tuple((case.label, partial(measure, operation, case)) for case in operation.cases)
-            sweeps = tuple((call(operation, which), partial(sweep, operation, which)) for which in constants_of(operation))
-            entries.append(Entry(operation.name, operation.chapter, False, cases, sweeps))
-        modules: dict[str, list[ModuleCase]] = {}
-        for module in chapter.MODULES:
-            modules.setdefault(module.name, []).append(module)
-        for name, of_module in modules.items():
-            cases = tuple((case.inputs.label, partial(measure_module, case)) for case in of_module)
-            entries.append(Entry(name, of_module[0].chapter, True, cases))
-    return entries
+def measure(
+    entries: Sequence[Entry], dtypes: Sequence[str] = DTYPES, seed: int = 0, done: Callable[[str], None] = lambda name: None
+) -> list[Row]:
+    """Measure these entries, a row for each; `done` is called with the name of the entry after each run in a dtype."""
+    agreements = measure_all(entries, dtypes, seed)
+
+    def take(entry: Entry, runs: Sequence[Run]) -> tuple[Agreement, ...]:
+        taken = []
+        for _ in range(len(runs) * len(dtypes)):
+            taken.append(next(agreements))
+            done(entry.name)
+        return tuple(taken)
+
+    return [Row(entry, take(entry, entry.cases), take(entry, entry.sweeps)) for entry in entries]
 
 
 def worst(measured: Iterable[Agreement], dtype: str, gradients: bool) -> Worst | None:
@@ -121,11 +88,12 @@ def worst(measured: Iterable[Agreement], dtype: str, gradients: bool) -> Worst |
     found = [quantity for _, quantity in _select(measured, dtype, gradients) if not quantity.name.endswith(AT_INFINITY)]
     if not found:
         return None
-    return Worst(max(q.error for q in found), max(q.ratio for q in found), max(q.torch_ratio for q in found))
+    torchs = max((q.torch_ratio for q in found if q.torch_ratio is not None), default=None)
+    return Worst(max(q.error for q in found), max(q.ratio for q in found), torchs)
 
 
 def beside_torch(measured: Iterable[Agreement]) -> list[str]:
-    """Say where the worst r of an operation exceeds torch's worst r.
+    """Say where the worst r of an operation is far above torch's worst r.
 
     What torch itself gets wrong, r above LIMIT, is left out on both sides, so that its losses excuse none of ours.
     """
@@ -133,10 +101,11 @@ def beside_torch(measured: Iterable[Agreement]) -> list[str]:
     complaints = []
     for dtype in dict.fromkeys(agreement.dtype for agreement in measured):
         for gradients, what in ((False, "outputs"), (True, "gradients")):
-            found = [(case, q) for case, q in _select(measured, dtype, gradients) if q.torch_ratio <= LIMIT]
-            theirs = max((quantity.torch_ratio for _, quantity in found), default=0.0)
-            allowed = max(BESIDE_TORCH, theirs)
-            for case, ours in sorted(found, key=lambda pair: pair[1].ratio)[-1:]:
+            both = [(case, q, q.torch_ratio) for case, q in _select(measured, dtype, gradients) if q.torch_ratio is not None]
+            found = [(case, q, torchs) for case, q, torchs in both if torchs <= LIMIT]
+            theirs = max((torchs for _, _, torchs in found), default=0.0)
+            allowed = allowed_beside(theirs)
+            for case, ours, _ in sorted(found, key=lambda each: each[1].ratio)[-1:]:
                 if ours.ratio > allowed:
                     place = f"{dtype} {what}: r = {short(ours.ratio)} ({case}, {ours.name})"
                     complaints.append(f"{place}, allowed {short(allowed)}; torch's worst there is {short(theirs)}")
@@ -169,7 +138,7 @@ def register(rows: Iterable[Row], by_dtype: bool = True) -> list[LostDigits]:
     reasons: dict[tuple[str, ...], str] = {}
     for agreement in (agreement for row in rows for agreement in (*row.measured, *row.swept)):
         for q in agreement.quantities:
-            if q.lost:
+            if q.lost and q.torch_ratio is not None:
                 which = agreement.operation, q.name
                 reason = reasons.setdefault(which, agreement.torch_loses or "")
                 loss = LostDigits(*which, agreement.dtype, agreement.case, q.lost, q.torch_ratio, reason)
@@ -222,27 +191,23 @@ def _processor() -> str:
 
 def as_json(rows: Sequence[Row]) -> str:
     """Everything that was measured. A torch_ratio is null where torch is the judge; what is not finite is a string."""
-    entries = []
-    for row in rows:
-        cases = [asdict(agreement) for agreement in row.measured]
-        for case in cases:
-            if row.torch_is_judge(case["dtype"]):
-                case["quantities"] = [quantity | {"torch_ratio": None} for quantity in case["quantities"]]
-        entries.append(
-            {
-                "name": row.entry.name,
-                "chapter": row.entry.chapter,
-                "kind": "module" if row.entry.is_module else "operation",
-                "agrees": row.agrees,
-                "complaints": [f"{where}: {complaint}" for where, complaint in row.complaints],
-                "cases": cases,
-                "sweeps": [asdict(agreement) for agreement in row.swept],
-            }
-        )
+    entries = [
+        {
+            "name": row.entry.name,
+            "chapter": row.entry.chapter,
+            "kind": "module" if row.entry.is_module else "operation",
+            "agrees": row.agrees,
+            "complaints": [f"{where}: {complaint}" for where, complaint in row.complaints],
+            "cases": [asdict(agreement) for agreement in row.measured],
+            "sweeps": [asdict(agreement) for agreement in row.swept],
+        }
+        for row in rows
+    ]
     document = {
         "environment": environment(),
         "limit": LIMIT,
         "beside_torch": BESIDE_TORCH,
+        "times_torch": TIMES_TORCH,
         "agrees": all(row.agrees for row in rows),
         "entries": entries,
         "register": [asdict(loss) for loss in register(rows)],

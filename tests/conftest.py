@@ -1,17 +1,69 @@
 import pytest
 import torch
 
+import manual
 from reference.cases import OPERATIONS
 
 torch.set_num_threads(1)  # the arrays are small, and tests may run in parallel
 
-CASES = [pytest.param(op, case, id=f"{op.name}-{case.label}") for op in OPERATIONS.values() for case in op.cases]
-
 
 def pytest_generate_tests(metafunc):
-    if "case" in metafunc.fixturenames and "operation" in metafunc.fixturenames:
-        metafunc.parametrize(("operation", "case"), CASES)
-    elif "operation" in metafunc.fixturenames:
+    if "operation" in metafunc.fixturenames:
         metafunc.parametrize("operation", [pytest.param(op, id=op.name) for op in OPERATIONS.values()])
     if "dtype" in metafunc.fixturenames:
         metafunc.parametrize("dtype", ["float64", "float32"])
+
+
+@pytest.fixture
+def case():
+    """Each case of the operation in turn, as `pytest_pyfunc_call` has it."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem):
+    """A test of an operation and a case is one item that runs over all cases: thousands of items would take longer than the tests."""
+    arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
+    if not {"operation", "case"} <= arguments.keys():
+        return None
+    for case in arguments["operation"].cases:
+        try:
+            pyfuncitem.obj(**arguments | {"case": case})
+        except Exception as error:
+            error.add_note(f"The case is {case.label!r}.")
+            raise
+    return True
+
+
+def pytest_collection_modifyitems(config, items):
+    """The tests of an operation run in one process, which then finds the truth of each case once."""
+    if not config.pluginmanager.hasplugin("xdist"):
+        return
+    for item in items:
+        parameters = item.callspec.params if hasattr(item, "callspec") else {}
+        operation = parameters.get("operation") or parameters.get("pointwise")
+        if operation is not None:
+            item.add_marker(pytest.mark.xdist_group(operation.name))
+
+
+@pytest.fixture(params=[1, 2, 5])
+def threads(request):
+    before = manual.get_num_threads()
+    manual.set_num_threads(request.param)
+    yield request.param
+    manual.set_num_threads(before)
+
+
+@pytest.fixture
+def small_parts(monkeypatch):
+    """Every array of more than three elements is large, and goes through the mechanisms in parts of three elements at most."""
+    monkeypatch.setattr("manual.elementwise.LARGE", 3)
+    monkeypatch.setattr("manual.threads.LARGE", 3)
+    monkeypatch.setattr("manual.threads.PART", 3)
+    monkeypatch.setattr("manual.threads.PART_OF_ROWS", 3)
+    monkeypatch.setattr("manual.threads.ALIGNED", 1)
+
+
+@pytest.fixture(params=["whole", "in parts"])
+def parts(request):
+    if request.param == "in parts":
+        request.getfixturevalue("small_parts")

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from reference import structure
 from reference.agreement import measure, measure_module
 from reference.cases import MODULES
 from reference.report import beside_torch
@@ -22,10 +23,6 @@ def test_module(module, dtype):
     assert measure_module(module, dtype).complaints == ()
 
 
-def fortran(array):
-    return np.asfortranarray(array)
-
-
 def strided(array):
     wide = np.full((*array.shape[:-1], 2 * array.shape[-1]), 99).astype(array.dtype)
     wide[..., ::2] = array
@@ -42,8 +39,8 @@ def read_only(array):
     return array
 
 
-@pytest.mark.parametrize("layout", [fortran, strided, reversed_, read_only])
-def test_layout(operation, case, layout):
-    arrays = case.build(operation.name, np.float64)
-    laid_out = tuple(array if array is None or array.ndim == 0 else layout(array) for array in arrays)
-    assert measure(operation, case, np.float64, arrays=laid_out).complaints == ()
+def test_layout(operation, case):
+    arguments = case.build(operation.name, np.float64)
+    for layout in (np.asfortranarray, strided, reversed_, read_only):
+        laid_out = structure.apply(lambda array, layout=layout: layout(array) if array.ndim else array, arguments)
+        assert measure(operation, case, np.float64, arguments=laid_out).complaints == (), layout.__name__

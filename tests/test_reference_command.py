@@ -2,8 +2,10 @@
 
 import dataclasses
 import functools
+import itertools
 import json
 import runpy
+import subprocess
 import sys
 from html.parser import HTMLParser
 
@@ -12,15 +14,25 @@ import pytest
 import torch
 
 from reference import __main__ as command
-from reference import accuracy, page, report
-from reference.agreement import Agreement, Quantity
+from reference import accuracy, markdown, page, report
 from reference.cases.activations import piecewise
+from reference.catalogue import DTYPES, Entry, catalogue
+from reference.record import Agreement, Quantity
 
 GOOD = ("relu", "nll_loss", "ReLU")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def truth_of_what_is_measured_often():
+    """The processes that the command starts are copies of this one: what it knows, they need not work out again."""
+    for entry in catalogue():
+        if entry.name in ("relu", "nll_loss", "tanh", "softmax"):
+            for run, dtype in itertools.product(range(len(entry.runs)), DTYPES):
+                entry.measure(run, dtype)
+
+
 def rows_of(*names):
-    return [entry.measure() for entry in report.catalogue() if entry.name in names]
+    return report.measure([entry for entry in catalogue() if entry.name in names])
 
 
 @pytest.fixture
@@ -33,7 +45,7 @@ def break_relu(monkeypatch):
         @functools.wraps(relu.manual)
         def function(x):
             output, backward = relu.manual(x)
-            return output, lambda grad_output: (broken(backward(grad_output)[0]),)
+            return output, lambda grad_output, needs=None: (broken(backward(grad_output)[0]),)
 
         monkeypatch.setattr(piecewise, "OPERATIONS", (dataclasses.replace(relu, manual=function),))
 
@@ -78,7 +90,7 @@ def test_a_chapter_and_a_name():
 def test_the_list(capsys):
     assert command.main(["--list"]) == 0
     listed = [line.split()[:2] for line in capsys.readouterr().out.splitlines() if line.startswith(" ")]
-    assert listed == [[entry.name, str(len(entry.cases))] for entry in report.catalogue()]
+    assert listed == [[entry.name, str(len(entry.cases))] for entry in catalogue()]
 
 
 @pytest.mark.parametrize(
@@ -100,7 +112,8 @@ def test_a_case_that_torch_refuses_is_a_complaint():
     def refused(dtype):
         raise RuntimeError("shapes")
 
-    row = report.Entry("op", "layers", False, (("bad", refused),)).measure(["float64"])
+    entry = Entry("op", "layers", False, (("bad", refused),))
+    row = report.Row(entry, (entry.measure(0, "float64"),))
     assert row.complaints == [("bad, float64", "the case itself raised RuntimeError('shapes')")]
     assert row.worst("float64", gradients=True) is None
     assert "not measured" in page.as_html([row])
@@ -116,7 +129,9 @@ def measured(ours, torchs, torch_loses=""):
     [
         ([measured(3.9, 0.1)], False),  # below 4 there is nothing to win
         ([measured(4.1, 0.1)], True),
-        ([measured(20.0, 1.0), measured(1.0, 21.0)], False),  # worst against worst
+        ([measured(20.0, 1.0), measured(1.0, 13.4)], False),  # worst against worst, and half as much again
+        ([measured(20.0, 1.0), measured(1.0, 13.2)], True),
+        ([measured(20.0, None)], False),  # torch is the judge
         ([measured(20.0, 1.0), measured(1.0, 1e9, "its formula cancels")], True),  # a known loss excuses nothing
         ([measured(20.0, 1e9, "its formula cancels"), measured(1.0, 1.0)], False),  # where torch is lost, the limit alone counts
         ([], False),
@@ -151,7 +166,7 @@ def test_a_sweep_finds_what_the_cases_do_not(capsys, break_relu):
 def test_the_register_names_what_torch_loses(capsys):
     losses = report.register(rows_of("tanh", "relu", "softmax"))
     assert [(loss.operation, loss.quantity, loss.dtype) for loss in losses] == [
-        (operation, "grad_0", dtype) for operation in ("tanh", "softmax") for dtype in report.DTYPES
+        (operation, "grad_0", dtype) for operation in ("tanh", "softmax") for dtype in DTYPES
     ]
     tanh, _, softmax, _ = losses
     assert tanh.torch_ratio > 1e15
@@ -194,11 +209,40 @@ def test_the_worst_input_is_found_at_each_run():
     ],
 )
 def test_wrong_usage_is_exit_status_2_before_any_work(capsys, monkeypatch, arguments, message):
-    monkeypatch.setattr(command, "_measure", refuse)
+    monkeypatch.setattr(report, "measure", refuse)
     with pytest.raises(SystemExit) as stop:
         command.main(arguments)
     assert stop.value.code == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_seed_draws_other_numbers_and_the_same_ones_again(tmp_path):
+    measured = []
+    for seed in ("0", "7", "7"):
+        path = tmp_path / "report.json"
+        assert command.main(["softmax", "Linear", "--seed", seed, "--json", str(path)]) == 0
+        measured.append(json.loads(path.read_text(encoding="utf-8"))["entries"])
+    assert measured[0] != measured[1] == measured[2]
+
+
+def test_an_interruption_ends_cleanly():
+    """Ctrl-C, which every process of the terminal gets, in the midst of measuring: exit status 130 and no traceback."""
+    program = """
+import multiprocessing, os, signal, sys, threading, time
+from reference.__main__ import main
+
+def interrupt():
+    while not multiprocessing.active_children():
+        time.sleep(0.01)
+    time.sleep(1)
+    os.killpg(0, signal.SIGINT)
+
+threading.Thread(target=interrupt, daemon=True).start()
+sys.exit(main([]))
+"""
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, start_new_session=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "python -m reference: interrupted\n")
 
 
 def test_a_missing_package_is_named(monkeypatch):
@@ -220,7 +264,7 @@ def test_json_is_strict_and_complete(tmp_path, break_relu):
     assert [relu["kind"], module["kind"], tanh["chapter"]] == ["operation", "module", "activations/smooth"]
     (operation,) = piecewise.OPERATIONS
     assert [(case["case"], case["dtype"]) for case in relu["cases"]] == [
-        (case.label, dtype) for case in operation.cases for dtype in report.DTYPES
+        (case.label, dtype) for case in operation.cases for dtype in DTYPES
     ]
     gradient = relu["cases"][0]["quantities"][1]
     assert gradient | {"error": 0} == {"name": "grad_0", "error": 0, "ratio": "inf", "torch_ratio": 0.0, "lost": None}
@@ -228,7 +272,7 @@ def test_json_is_strict_and_complete(tmp_path, break_relu):
     assert module["agrees"] is True
     assert [case["quantities"][0]["torch_ratio"] for case in module["cases"]] == [None, 0.0]
     assert all(case["torch_loses"] for case in tanh["cases"] if case["case"] == "tails")
-    assert [(sweep["case"], sweep["dtype"]) for sweep in tanh["sweeps"]] == [("tanh(x)", dtype) for dtype in report.DTYPES]
+    assert [(sweep["case"], sweep["dtype"]) for sweep in tanh["sweeps"]] == [("tanh(x)", dtype) for dtype in DTYPES]
     assert {loss["operation"] for loss in document["register"]} == {"tanh"}
     assert document["register"][0]["element"].keys() == {"place", "torch", "truth", "ours", "ratio"}
 
@@ -271,6 +315,37 @@ def test_the_page_shows_failures_and_the_register_escaped(break_relu):
     assert "Where torch loses digits" in text
     assert {"relu(x)", "tanh(x)"} <= set(text)
     assert any("cancels for large |x|" in part for part in text)
+
+
+def test_markdown_holds_every_table(tmp_path):
+    path = tmp_path / "agreement.md"
+    assert command.main(["tanh", "softmax", "Linear", "--markdown", str(path)]) == 0
+    text = path.read_text(encoding="utf-8")
+    assert [line for line in text.splitlines() if line.startswith("#")] == [
+        "# Agreement",
+        "## The worst r by chapter",
+        "## Every operation and module",
+        "## Pointwise functions, from the smallest subnormal to infinity",
+        "## Where torch loses digits",
+    ]
+    tables = [block.splitlines() for block in text.split("\n\n") if block.startswith("|")]
+    assert len(tables) == 5
+    for table in tables:  # as many cells in every line: a bar within a cell is escaped
+        assert len({line.replace("\\|", "").count("|") for line in table}) == 1
+    _, chapters, everything, sweeps, register = tables
+    assert [line.split(" | ")[0] for line in chapters[2:]] == [
+        "| layers/linear",
+        "| activations/smooth",
+        "| activations/normalized",
+    ]
+    assert {"| tanh", "| softmax", "| Linear"} <= {line.split(" | ")[0] for line in everything}
+    assert "1 − y² cancels for large \\|x\\|" in register[2]
+    assert sweeps[2].startswith("| tanh(x) | ")
+
+
+def test_markdown_shows_failures(break_relu):
+    break_relu(refuse)
+    assert "## What disagrees\n\n- relu, ordinary, float64: raised RuntimeError" in markdown.as_markdown(rows_of("relu"))
 
 
 @pytest.mark.parametrize(

@@ -193,13 +193,13 @@ def test_a_parameter_tells_what_its_array_is():
 
 @pytest.mark.parametrize("data", [[1.0, 2.0], 3.0, np.float64(3), None, torch.ones(2)])
 def test_a_parameter_is_an_array(data):
-    with pytest.raises(TypeError, match="^Parameter: data must be a NumPy array, got "):
+    with pytest.raises(TypeError, match=r"^Parameter: data must be a NumPy array, got "):
         manual.Parameter(data)
 
 
 @pytest.mark.parametrize("dtype_of_integers", [np.int64, np.uint8, bool])
 def test_a_parameter_holds_floating_point_numbers(dtype_of_integers):
-    with pytest.raises(TypeError, match="^Parameter: data must hold floating-point numbers, got "):
+    with pytest.raises(TypeError, match=r"^Parameter: data must hold floating-point numbers, got "):
         manual.Parameter(np.ones(2, dtype_of_integers))
     with pytest.raises(RuntimeError, match="floating point"):
         torch.nn.Parameter(torch.ones(2, dtype=torch.int64))

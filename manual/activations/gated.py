@@ -133,7 +133,7 @@ def _gelu(x):
 
 
 def _gelu_far(x):
-    """Far on the left Φ(x) = ½ erfcx(−x/√2) exp(−x²/2), and x² needs more digits; far on the right Φ is 1 and φ nothing beside it."""
+    """Far on the left x² needs more digits, Φ(x) = ½ erfcx(−x/√2) exp(−x²/2); far on the right Φ is 1, and φ nothing beside it."""
     c = x.clip(-50.0, 14.0)
     z = np.exp(-0.5 * c * c)
     cdf = np.where(x > 0.0, 1.0, 0.5 * erfcx(-math.sqrt(0.5) * c.astype(np.float64)) * z)

@@ -7,7 +7,7 @@ everything. So k is set apart wherever that difference is wanted.
 
 import numpy as np
 
-from manual.arrays import sum_of_rows
+from manual.arrays import row_sums
 from manual.contract import Array, Backward, cotangent, needed, require_axis, require_floats, require_shape
 from manual.module import Module
 from manual.rows import by_rows
@@ -32,13 +32,13 @@ def _softmax(x):
     row = np.arange(len(x))
     p = x - x[row, x.argmax(axis=1), None]  # taken against the largest, no exponential overflows
     np.exp(p, out=p)
-    p /= sum_of_rows(p)[:, None]
+    p /= row_sums(p)[:, None]
     p.flags.writeable = False
 
     def backward(g, needs):
         grad = g - np.vecdot(p, g)[:, None]
-        # Where one entry takes nearly everything, g − Σ p g is small beside g, and its rounding error as large as itself. The mean of
-        # the difference, zero in exact arithmetic, is that error: it is taken off.
+        # Where one entry takes nearly everything, g − Σ p g is small beside g, and its rounding error as large as itself. The mean
+        # of the difference, zero in exact arithmetic, is that error: it is taken off.
         grad -= np.vecdot(p, grad)[:, None]
         grad *= p
         return (grad,)
@@ -78,7 +78,7 @@ def _log_softmax(x):
     def backward(g, needs):
         grad = g.copy()
         grad[row, k] = 0.0
-        g_others, p_largest = sum_of_rows(grad), 1.0 / (1.0 + s)
+        g_others, p_largest = row_sums(grad), 1.0 / (1.0 + s)
         grad -= e * (p_largest * (g_others + g[row, k]))[:, None]
         grad[row, k] = p_largest * (s * g[row, k] - g_others)
         return (grad,)
@@ -90,7 +90,7 @@ def exp_of_others(differences: Array, row: Array, k: Array) -> tuple[Array, Arra
     """Return eⱼ = exp(xⱼ − xₖ) of the rows of xⱼ − xₖ, with 0 in the place of eₖ = 1, and s = Σⱼ≠ₖ eⱼ."""
     e = np.exp(differences)
     e[row, k] = 0.0
-    return e, sum_of_rows(e)
+    return e, row_sums(e)
 
 
 class LogSoftmax(Module):

@@ -1,4 +1,4 @@
-"""Linear maps: y = W x + b, its two-sided sibling x₁ᵀ A x₂, and the identity."""
+"""Linear maps y = W x + b, bilinear forms x₁ᵀ A x₂, and the identity."""
 
 import math
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from manual.arrays import sum_over_rows, sum_to_shape
+from manual.arrays import column_sums, sum_to_shape
 from manual.contract import Array, Backward, broadcast_shape, cotangent, needed, require_floats, require_shape
 from manual.initialization import uniform_fan_in
 from manual.module import Module, Parameter
@@ -46,7 +46,7 @@ def linear(x: Array, weight: Array, bias: Array | None = None, /) -> tuple[Array
 
 
 def _linear_of_rows(x: Array, weight: Array, bias: Array | None) -> tuple[Array, Backward]:
-    """`linear` where x is not a matrix, or the weight is a vector: all samples as the rows of one matrix."""
+    """`linear` of an x that is not a matrix, or of a weight that is a vector: all samples become the rows of one matrix."""
     if weight.ndim not in (1, 2) or x.ndim == 0 or x.shape[-1] != weight.shape[-1]:
         raise _misfit(x, weight, bias)
     rows = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
@@ -76,7 +76,7 @@ def _linear_of_rows(x: Array, weight: Array, bias: Array | None) -> tuple[Array,
 def _grad_bias(grad_output: Array, bias: Array) -> Array:
     """Σ over the samples that share the bias."""
     grad = sum_to_shape(grad_output, bias.shape)
-    return grad.copy() if grad is grad_output else grad  # the caller's array is the caller's
+    return grad.copy() if grad is grad_output else grad  # the caller may change the array handed in
 
 
 def _misfit(x: Array, weight: Array, bias: Array | None) -> ValueError:
@@ -149,7 +149,7 @@ def bilinear(x1: Array, x2: Array, weight: Array, bias: Array | None = None, /) 
                 grad_weight = grad_half.T.dot(rows1).reshape(out, in2, in1).transpose(0, 2, 1)
         if need_x2:
             grad_x2 = np.matmul(grad_rows[:, None, :], half).reshape(x2.shape)
-        grad_bias = sum_over_rows(grad_rows) if bias is not None and need_bias else None
+        grad_bias = column_sums(grad_rows) if bias is not None and need_bias else None
         return grad_x1, grad_x2, grad_weight, grad_bias
 
     return output, backward

@@ -16,18 +16,20 @@ from manual.losses.classification import cross_entropy
 from manual.losses.reduction import reduce
 from manual.module import Module
 
+__all__ = ["AdaptiveLogSoftmaxWithLoss"]
+
 
 class AdaptiveLogSoftmaxWithLoss(Module):
     """Log-probability of the target, from a softmax over frequent classes and clusters, and within each cluster over its own.
 
-    Classes are in the order of their frequency; `cutoffs` is where each cluster begins. The head scores the classes before the
-    first cutoff, the shortlist, and each cluster as a whole; the tail has a smaller network for each cluster. Only the clusters
-    in which there is a target are evaluated, and only for its samples.
+    Classes are sorted by frequency, and `cutoffs` says where each cluster begins. The classes before the first cutoff are the
+    shortlist. The head scores these, and each cluster as a whole; the tail has a network for each cluster, the smaller the rarer
+    its classes. A cluster's network is evaluated for the samples whose target is in the cluster, and for no others.
 
     Forward:   output = log p(t | head) for a target t in the shortlist, log p(cluster of t | head) + log p(t | its cluster)
                elsewhere;  loss = −Σ output / N
-    Backward:  with g = grad_loss / N − grad_output for each sample, the gradients are those of cross_entropy and the linear
-               layers, given g; in the tail, for the samples of each cluster
+    Backward:  each sample's output is −ℓ and the loss Σ ℓ / N, with ℓ the negative log-probability of its target, so that
+               grad_ℓ = grad_loss / N − grad_output; from there back through cross_entropy and the linear layers
     Shapes:    input (N, in_features) or (in_features); target (N) or () of integers; output the same, loss ()
                head.weight (cutoffs[0] + clusters, in_features); tail.i.0.weight (in_features / div_value^(i + 1), in_features)
     Source:    Grave, Joulin, Cissé, Grangier & Jégou 2017, Efficient softmax approximation for GPUs
@@ -70,51 +72,51 @@ class AdaptiveLogSoftmaxWithLoss(Module):
             raise ValueError(f"{op}: target_ must hold classes from 0 to {self.n_classes - 1}, got {wrong}")
         cluster = np.searchsorted(self.cutoffs, targets, side="right")  # 0 is the shortlist
         head_target = np.where(cluster == 0, targets, self.cutoffs[0] + cluster - 1)
-        surprise, head_backward = _then(cross_entropy, self.head, x, head_target, reduction="none")
+        losses, head_backward = _of_scores(cross_entropy, self.head, x, head_target, reduction="none")
         tail_backwards = []
         for i, network in enumerate(self.tail):
             members = np.flatnonzero(cluster == i + 1)
             if members.size:
-                own_target = targets[members] - self.cutoffs[i]
-                within, network_backward = _then(cross_entropy, network, x[members], own_target, reduction="none")
-                surprise[members] += within
+                target_within = targets[members] - self.cutoffs[i]
+                within, network_backward = _of_scores(cross_entropy, network, x[members], target_within, reduction="none")
+                losses[members] += within
                 tail_backwards.append((members, network_backward))
-        loss, loss_backward = reduce(op, surprise, "mean")
+        loss, loss_backward = reduce(op, losses, "mean")
 
         def backward(grads, needs=None):
             need_x, _ = needed(op, needs, 2)
             grad_output, grad_loss = grads
-            grad = np.zeros_like(surprise)
+            grad_losses = np.zeros_like(losses)
             if grad_output is not None:
-                grad -= cotangent(op, grad_output, shape, surprise.dtype)
+                grad_losses -= cotangent(op, grad_output, shape, losses.dtype)
             if grad_loss is not None:
-                grad += loss_backward(grad_loss)
-            grad_x = head_backward(grad, need_x)
+                grad_losses += loss_backward(grad_loss)
+            grad_x = head_backward(grad_losses, need_x)
             for members, network_backward in tail_backwards:
-                grad_members = network_backward(grad[members], need_x)
+                grad_members = network_backward(grad_losses[members], need_x)
                 if need_x:
                     grad_x[members] += grad_members
             return (grad_x.reshape(input_.shape) if need_x else None), None
 
-        return (-surprise.reshape(shape), loss), backward
+        return (-losses.reshape(shape), loss), backward
 
     def log_prob(self, input: Array) -> tuple[Array, Backward]:
         """Return the log-probabilities (N, n_classes) of all classes for `input` (N, in_features)."""
         shortlist = self.cutoffs[0]
-        log_p, head_backward = _then(log_softmax, self.head, input, dim=1)
-        parts, tail_backwards = [log_p[:, :shortlist]], []
+        of_head, head_backward = _of_scores(log_softmax, self.head, input, dim=1)
+        parts, tail_backwards = [of_head[:, :shortlist]], []
         for i, network in enumerate(self.tail):
-            within, network_backward = _then(log_softmax, network, input, dim=1)
-            parts.append(log_p[:, shortlist + i, None] + within)
+            within, network_backward = _of_scores(log_softmax, network, input, dim=1)
+            parts.append(of_head[:, shortlist + i, None] + within)
             tail_backwards.append(network_backward)
         output = np.concatenate(parts, axis=1)
+        shape, dtype = output.shape, output.dtype
 
         def backward(grad_output, needs=None):
-            grad_output = cotangent("log_prob", grad_output, output.shape, output.dtype)
-            grad_parts = np.split(grad_output, self.cutoffs[:-1], axis=1)
-            of_clusters = [grad.sum(axis=1, keepdims=True) for grad in grad_parts[1:]]
             (need_x,) = needed("log_prob", needs, 1)
-            grad_x = head_backward(np.concatenate((grad_parts[0], *of_clusters), axis=1), need_x)
+            grad_parts = np.split(cotangent("log_prob", grad_output, shape, dtype), self.cutoffs[:-1], axis=1)
+            grad_clusters = [grad.sum(axis=1, keepdims=True) for grad in grad_parts[1:]]
+            grad_x = head_backward(np.concatenate((grad_parts[0], *grad_clusters), axis=1), need_x)
             for network_backward, grad in zip(tail_backwards, grad_parts[1:]):
                 grad_through_network = network_backward(grad, need_x)
                 if need_x:
@@ -128,8 +130,8 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         return self.log_prob(input)[0].argmax(axis=1)
 
 
-def _then(op: Any, network: Module, x: Array, *target: Array, **constants: Any) -> tuple[Array, Callable[..., Any]]:
-    """What `op` makes of the scores of a network, and what carries its gradient to the network's parameters and to x."""
+def _of_scores(op: Any, network: Module, x: Array, *target: Array, **constants: Any) -> tuple[Array, Callable[..., Any]]:
+    """Apply an operation to the scores that a network gives x; its backward returns the gradient of x, if that is needed."""
     scores, network_backward = network(x)
     output, op_backward = op(scores, *target, **constants)
 

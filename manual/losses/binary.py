@@ -80,10 +80,11 @@ def binary_cross_entropy_with_logits(
     require_shape(op, "target", target, x.shape)
     require_broadcast(op, "weight", weight, x)
     require_broadcast(op, "pos_weight", pos_weight, x)
-    return elementwise(op, _with_logits, x, target, weight, pos_weight, reduction=reduction)
+    return elementwise(op, logistic_loss, x, target, weight, pos_weight, reduction=reduction)
 
 
-def _with_logits(x, target, weight, pos_weight):
+def logistic_loss(x, target, weight, pos_weight):
+    """ℓ of each element and its slopes, from e = exp(−|x|); `tail` is ±m e / (1 + e)."""
     e = np.exp(-abs(x))
     log_term = np.log1p(e)
     tail = np.copysign(e / (1.0 + e), x)

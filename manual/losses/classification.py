@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from manual.arrays import largest, smallest, sum_of_rows, sum_to_shape
+from manual.arrays import largest, row_sums, smallest, sum_to_shape
 from manual.contract import Array, Backward, needed, require_floats, require_indices, require_shape
 from manual.losses.reduction import reduce
 from manual.module import Buffer, Module
@@ -139,7 +139,7 @@ def _of_classes(x, y):
     loss = -e[row, y]
     np.exp(e, out=e)
     e[row, k] = 0.0
-    s = sum_of_rows(e)
+    s = row_sums(e)
     loss += np.log1p(s)
 
     def backward(g, needs):
@@ -159,7 +159,7 @@ def _of_probabilities(x, q):
     difference = x - x[row, k, None]
     e = np.exp(difference)
     e[row, k] = 0.0
-    s = sum_of_rows(e)
+    s = row_sums(e)
     minus_log_p = np.log1p(s)[:, None] - difference
 
     def backward(g, needs):
@@ -169,7 +169,7 @@ def _of_probabilities(x, q):
             # (pⱼ Σ q − qⱼ) g. For the largest it is (Σⱼ≠ₖ qⱼ − s qₖ) / (1 + s) g, in which nothing cancels as pₖ goes to 1.
             others = q.copy()
             others[row, k] = 0.0
-            q_largest, q_others = q[row, k], sum_of_rows(others)
+            q_largest, q_others = q[row, k], row_sums(others)
             grad_x = e * ((q_others + q_largest) / (1.0 + s))[:, None]
             grad_x -= others
             grad_x[row, k] = (q_others - s * q_largest) / (1.0 + s)

@@ -4,11 +4,13 @@ from typing import Any
 
 import numpy as np
 
-from manual.contract import Array, Backward, require_floats, require_indices, require_shape
+from manual.contract import Array, Backward, needed, require_floats, require_indices, require_shape
 from manual.losses.reduction import reduce
 from manual.module import Module
 
-START, END = -1, -2  # in the place of a class: states that emit none
+__all__ = ["CTCLoss", "ctc_loss"]
+
+START, END = -1, -2  # stand for the class of the two states that emit none
 
 
 def ctc_loss(
@@ -22,22 +24,24 @@ def ctc_loss(
     reduction: str = "mean",
     zero_infinity: bool = False,
 ) -> tuple[Array, Backward]:
-    """Connectionist temporal classification: the improbability of a sequence of labels, however they are laid out in time.
+    """Connectionist temporal classification: how improbable a sequence of labels is, wherever in time they stand.
 
-    A path has a class at each time; it spells what is left of them once repetitions are merged and then blanks dropped.
-    The paths that spell the labels l run through the states start, blank, l₁, blank, l₂, …, l_S, blank, end: at each time they
-    stay, or go on by one state, or by two where these are not the same label. A state emits its class; start and end emit none.
+    A path names a class at each time. It spells the labels that are left once repeated classes are merged and then blanks dropped.
+    The paths that spell the labels l run through the states start, blank, l₁, blank, l₂, …, l_S, blank, end. From one time to the
+    next they stay, or move on by one state, or by two unless both are the same label. A state emits its class; start and end emit
+    none.
 
     Forward:   ℓ = −log Σ Πₜ exp xₜ[class at t]  (x = log_probs; Σ over the paths) = −log arrive_T(end),
-               arriveₜ(s) = Σ departₜ₋₁(s′) over the states s′ before s,  departₜ(s) = arriveₜ(s) exp xₜ[class of s]
+               arriveₜ(s) = Σ departₜ₋₁(s′) over the states s′ that lead to s,  departₜ(s) = arriveₜ(s) exp xₜ[class of s]
                none: L = ℓ;  sum: L = Σ ℓ;  mean: L = Σ ℓ / max(target_length, 1) / N
     Backward:  grad_xₜ[c] = −g Σ pₜ(s) over the states s of class c,  pₜ(s) the probability, given the labels, of being in s at
                t: departₜ(s) leaveₜ(s) / Σₛ departₜ(s) leaveₜ(s), leave being arrive with time and states reversed  (g = grad_ℓ)
+               (depart is the forward variable α of the literature, leave its β without the emission at t)
     Shapes:    log_probs (T, N, C) or (T, C); targets (N, S), or (Σ target_lengths) one after the other;
                input_lengths, target_lengths (N), or () for one sequence, arrays or tuples; L () or, with reduction none, (N)
     Corners:   labels that no path spells have a loss of ∞ and a gradient of NaN, or 0 and 0 with `zero_infinity`.
-               The gradient is that with respect to log_probs as they are. torch's also has the term g exp xₜ[c] of a log_softmax
-               taken to stand before it; behind an actual log_softmax, whose backward drops that term, both give the same
+               The gradient is that of log_probs, whatever they are. torch adds the term g exp xₜ[c], as if they came from a
+               log_softmax; if they do, its backward cancels that term, and both gradients of the scores are the same
     Source:    Graves, Fernández, Gomez & Schmidhuber 2006, Connectionist Temporal Classification
     """
     op = "ctc_loss"
@@ -54,83 +58,82 @@ def ctc_loss(
 
     time, state, sequence = np.arange(steps)[:, None], np.arange(2 * labels.shape[1] + 3)[:, None], np.arange(count)
     end = 2 * target_lengths + 2
-    spelled = np.full((state.size, count), blank)
-    spelled[0] = START
-    spelled[2:-1:2] = labels.T
-    spelled[state >= end] = END
-    emitted = np.where(spelled < 0, blank, spelled)
-    log_y = x[:, sequence, emitted]
-    log_y[:, spelled < 0] = -np.inf
-    log_y_peak = _peak(log_y)
-    log_y -= log_y_peak  # small numbers keep more digits through the sums
-    # Each sequence turns within its own length: the first time and state become the last; what lies beyond stays beyond.
-    turned_state = (end - state) % state.size
-    turned = ((input_lengths - 1 - time) % steps)[:, None], turned_state, sequence
-    arrivals, peaks = _arrivals(
-        np.concatenate((log_y, log_y[turned]), axis=2), np.concatenate((spelled, spelled[turned_state, sequence]), axis=1)
+    class_of = np.full((state.size, count), blank)
+    class_of[0] = START
+    class_of[2:-1:2] = labels.T
+    class_of[state >= end] = END
+    emitted = np.where(class_of < 0, blank, class_of)
+    log_y = x[:, sequence, emitted]  # of the class of each state
+    log_y[:, class_of < 0] = -np.inf
+    peaks_of_y = _peak(log_y)
+    log_y -= peaks_of_y  # small numbers keep more digits through the sums
+    # The leave variables are the arrive variables of the sequences reversed, so both are found at once. Each sequence is reversed
+    # within its own length, and its padding stays behind it.
+    reversed_state = (end - state) % state.size
+    reverse = ((input_lengths - 1 - time) % steps)[:, None], reversed_state, sequence
+    arrive, peaks = _arrive(
+        np.concatenate((log_y, log_y[reverse]), axis=2), np.concatenate((class_of, class_of[reversed_state, sequence]), axis=1)
     )
-    with np.errstate(over="ignore"):  # the lowest numbers, peaks of what is impossible, add up to −∞
+    with np.errstate(over="ignore"):  # where no path is possible, the peaks are the lowest numbers, and their sum is −∞
         peaks = peaks[:, :count]
-        peaks[1:] += log_y_peak[:, 0]
-        counted = np.arange(steps + 1)[:, None] <= input_lengths
-        log_likelihood = arrivals[input_lengths, end, sequence] + np.where(counted, peaks, 0.0).sum(axis=0)
+        peaks[1:] += peaks_of_y[:, 0]
+        within = np.arange(steps + 1)[:, None] <= input_lengths
+        log_likelihood = arrive[input_lengths, end, sequence] + np.where(within, peaks, 0.0).sum(axis=0)
     impossible = np.isneginf(log_likelihood)
-    loss = np.where(impossible & zero_infinity, 0, -log_likelihood)
-    share = np.maximum(target_lengths, 1).astype(x.dtype) if reduction == "mean" else x.dtype.type(1)
-    output, reduce_backward = reduce(op, (loss / share).reshape(log_probs.shape[1:-1]), reduction)
+    losses = np.where(impossible & zero_infinity, 0, -log_likelihood)
+    divisor = np.maximum(target_lengths, 1).astype(x.dtype) if reduction == "mean" else x.dtype.type(1)
+    output, reduce_backward = reduce(op, (losses / divisor).reshape(log_probs.shape[1:-1]), reduction)
 
     def backward(grad_output, needs=None):
-        grad_loss = np.reshape(reduce_backward(grad_output), -1) / share
-        if needs is not None and not needs[0]:
+        need_log_probs, *_ = needed(op, needs, 4)
+        grad_losses = reduce_backward(grad_output).reshape(count) / divisor
+        if not need_log_probs:
             return None, None, None, None
-        p = arrivals[:-1, :, :count] + log_y
-        p += arrivals[:-1, :, count:][turned]
+        p = arrive[:-1, :, :count] + log_y
+        p += arrive[:-1, :, count:][reverse]
         p -= _peak(p)
         np.exp(p, out=p)
-        p /= np.maximum(p.sum(axis=1, keepdims=True), 1.0)  # the sum is at least its largest term, 1, or all is impossible
+        p /= np.maximum(p.sum(axis=1, keepdims=True), 1.0)  # the largest p is 1, so the sum is at least 1, unless all are 0
         place = (time * count + sequence)[:, None] * classes + emitted
         occupancy = np.bincount(place.ravel(), p.ravel(), x.size).reshape(x.shape).astype(x.dtype)
         unknown = 0.0 if zero_infinity else np.nan
-        grad_x = occupancy * np.where(impossible, unknown, -grad_loss).astype(x.dtype)[:, None]
+        grad_x = occupancy * np.where(impossible, unknown, -grad_losses).astype(x.dtype)[:, None]
         grad_x[time >= input_lengths] = 0.0
         return grad_x.reshape(log_probs.shape), None, None, None
 
     return output, backward
 
 
-def _arrivals(log_y: Array, spelled: Array) -> tuple[Array, Array]:
-    """Return log arriveₜ(s), at each time and after the last, less its peak over the states, and these peaks.
+def _arrive(log_y: Array, class_of: Array) -> tuple[Array, Array]:
+    """Return log arriveₜ(s) at each time and after the last, relative to its peak over the states, and these peaks.
 
-    Logarithms, since the probabilities of long sequences underflow; less their peaks, since small numbers keep more digits.
+    They are logarithms because the probabilities of long sequences underflow, and relative because small numbers keep more digits.
     """
     steps, states, count = log_y.shape
-    arrivals = np.empty((steps + 1, states, count), log_y.dtype)
+    arrive = np.empty((steps + 1, states, count), log_y.dtype)
     peaks = np.empty((steps + 1, count), log_y.dtype)
-    departed = np.full((states + 2, count), -np.inf, log_y.dtype)
-    departed[2] = 0.0  # all begins at the start
-    from_two_before, from_before, from_itself = departed[:-2], departed[1:-1], departed[2:]
+    depart = np.full((states + 2, count), -np.inf, log_y.dtype)
+    depart[2] = 0.0  # all paths begin at the start
+    from_two_before, from_before, from_itself = depart[:-2], depart[1:-1], depart[2:]
     bars = np.zeros((states, count), log_y.dtype)
-    bars[2:] = np.where(spelled[2:] == spelled[:-2], -np.inf, 0.0)
-    lowest, others = np.finfo(log_y.dtype).min, np.empty((2, states, count), log_y.dtype)
+    bars[2:] = np.where(class_of[2:] == class_of[:-2], -np.inf, 0.0)  # no path leaps over the blank between equal labels
+    lowest = np.finfo(log_y.dtype).min
     for t in range(steps + 1):
-        # log Σ exp of three: the largest, plus log1p of what the others come to beside it
-        leap, high = from_two_before + bars, np.maximum(from_before, from_itself)
-        np.minimum(from_before, from_itself, out=others[0])
-        np.minimum(high, leap, out=others[1])
-        largest = np.maximum(high, leap, out=leap)
-        others -= np.maximum(largest, lowest, out=high)  # −∞ less any number is −∞
-        np.exp(others, out=others)
-        arrived = np.add(others[0], others[1], out=arrivals[t])
-        np.log1p(arrived, out=arrived)
+        # The log of a sum of three exponentials: the largest exponent, plus log1p of the other two exponentials relative to it.
+        leap, high, low = from_two_before + bars, np.maximum(from_before, from_itself), np.minimum(from_before, from_itself)
+        largest = np.maximum(high, leap)
+        finite = np.maximum(largest, lowest)  # where all three are −∞, they are still −∞ less this number
+        arrived = np.log1p(np.exp(low - finite) + np.exp(np.minimum(high, leap) - finite))
         arrived += largest
-        arrived -= np.maximum.reduce(arrived, axis=0, initial=lowest, out=peaks[t])
+        peaks[t] = np.maximum.reduce(arrived, axis=0, initial=lowest)
+        np.subtract(arrived, peaks[t], out=arrive[t])
         if t < steps:
-            np.add(arrived, log_y[t], out=from_itself)
-    return arrivals, peaks
+            np.add(arrive[t], log_y[t], out=from_itself)
+    return arrive, peaks
 
 
 def _peak(x: Array) -> Array:
-    """The largest over the states; the lowest number where all are −∞, so that taking it off leaves them so."""
+    """The largest over the states; where all are −∞, the lowest number, which leaves them −∞ when it is subtracted."""
     return np.maximum.reduce(x, axis=1, keepdims=True, initial=np.finfo(x.dtype).min)
 
 
@@ -173,9 +176,11 @@ class CTCLoss(Module):
 
     def forward(self, log_probs: Array, targets: Array, input_lengths: Any, target_lengths: Any) -> tuple[Array, Backward]:
         """Compare `log_probs` over time with the labels `targets`."""
-        return self.call(
-            ctc_loss,
-            (log_probs, targets, input_lengths, target_lengths),
+        return ctc_loss(
+            log_probs,
+            targets,
+            input_lengths,
+            target_lengths,
             blank=self.blank,
             reduction=self.reduction,
             zero_infinity=self.zero_infinity,

@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from manual.arrays import broadcast, sum_to_shape
 from manual.contract import Array, Backward, broadcast_shape, require_floats
-from manual.losses.reduction import reduce
-from manual.arrays import to_both_sides
+from manual.elementwise import elementwise
 from manual.module import Module
+
+__all__ = ["GaussianNLLLoss", "KLDivLoss", "PoissonNLLLoss", "gaussian_nll_loss", "kl_div", "poisson_nll_loss"]
 
 
 def poisson_nll_loss(
@@ -33,48 +33,32 @@ def poisson_nll_loss(
     """
     op = "poisson_nll_loss"
     require_floats(op, "x target", x, target)
-    x_shape, target_shape = x.shape, target.shape
-    x, target = broadcast(op, x=x, target=target)
-    if log_input:
-        rate, log_rate = np.exp(x, out=...), x
-    else:
-        rate, held = x, np.add(x, eps, out=...)
-        log_rate = np.log(held, out=...)
-        log_rate += (eps - (held - x)) / held  # what the sum was rounded by: near log 1 = 0 it would be felt
-    loss = np.multiply(target, log_rate, out=...)
-    np.subtract(rate, loss, out=loss)
-    if full:
-        above, log_above = _above_one(target)
-        loss += (target > 1.0) * ((above + 0.5) * log_above - above + 0.5 * math.log(2.0 * math.pi))
-    output, reduce_backward = reduce(op, loss, reduction)
+    broadcast_shape(op, x=x, target=target)
 
-    def backward(grad_output, needs=None):
-        need_x, need_target = needs or (True, True)
-        grad = reduce_backward(grad_output)
-        grad_x = grad_target = None
-        if need_x:
-            if log_input:
-                grad_x = np.subtract(rate, target, out=...)
-            else:
-                grad_x = np.divide(target, held, out=...)
-                np.subtract(1.0, grad_x, out=grad_x)
-            grad_x *= grad
-            grad_x = sum_to_shape(grad_x, x_shape)
-        if need_target:
-            grad_target = np.negative(log_rate, out=...)
-            if full:
-                above, log_above = _above_one(target)
-                grad_target += (target > 1.0) * (log_above + 0.5 / above)
-            grad_target *= grad
-            grad_target = sum_to_shape(grad_target, target_shape)
-        return grad_x, grad_target
+    def curve(x, target):
+        if log_input:
+            rate, log_rate = np.exp(x), x
+            slope = rate - target
+        else:
+            rate, shifted = x, x + eps
+            log_rate = np.log(shifted)
+            log_rate += (eps - (shifted - x)) / shifted  # the rounding of x + eps, which shows where the logarithm is near 0
+            slope = 1.0 - target / shifted
+        loss = rate - target * log_rate
+        if not full:
+            return loss, slope, lambda: -log_rate
+        stirling, stirling_slope = _stirling(target)
+        loss += stirling
+        return loss, slope, lambda: stirling_slope() - log_rate
 
-    return output, backward
+    return elementwise(op, curve, x, target, reduction=reduction)
 
 
-def _above_one(target: Array) -> tuple[Array, Array]:
-    above = np.maximum(target, 1.0, out=...)
-    return above, np.log(above, out=...)
+def _stirling(t):
+    """Stirling's approximation of log t! where t > 1, else 0; and what makes its slope."""
+    above, c = t > 1.0, t.clip(1.0, math.inf)
+    log_c = np.log(c)
+    return above * ((c + 0.5) * log_c - c + 0.5 * math.log(2.0 * math.pi)), lambda: above * (log_c + 0.5 / c)
 
 
 class PoissonNLLLoss(Module):
@@ -85,14 +69,7 @@ class PoissonNLLLoss(Module):
 
     def forward(self, log_input: Array, target: Array) -> tuple[Array, Backward]:
         """Compare the rate, or its logarithm, with the counts `target`."""
-        return self.call(
-            poisson_nll_loss,
-            (log_input, target),
-            log_input=self.log_input,
-            full=self.full,
-            eps=self.eps,
-            reduction=self.reduction,
-        )
+        return poisson_nll_loss(log_input, target, log_input=self.log_input, full=self.full, eps=self.eps, reduction=self.reduction)
 
 
 def gaussian_nll_loss(
@@ -112,39 +89,33 @@ def gaussian_nll_loss(
     Backward:  grad_x = d / v g,  grad_target = −grad_x,  grad_var = ½ (1 − d² / v) / v g      (g = grad_ℓ)
     Shapes:    x and target broadcast to one another; var has the shape of x, or x's with one axis of 1, or x's without its last
                axis, or is a number, which has no gradient; L () or, with reduction none, the broadcast shape
-    Kinks:     the gradient of var is that at v, and does not stop where eps does
+    Kinks:     where var is less than eps, its gradient is that at v = eps, and not 0
     Source:    Nix & Weigend 1994, Estimating the mean and variance of the target probability distribution
     """
     op = "gaussian_nll_loss"
     is_number = type(var) is float
     require_floats(op, "x target var", x, target, None if is_number else var)
-    variance = np.full((), var, x.dtype) if is_number else _along(op, var, x)
+    variance = x.dtype.type(var) if is_number else _along(op, var, x)
     if (variance < 0.0).any():
         raise ValueError(f"{op}: var must not be negative, got {variance.min()}")
     broadcast_shape(op, x=x, target=target, var=variance)
-    variance = np.maximum(variance, eps, out=...)
-    difference = np.subtract(x, target, out=...)
-    scaled = np.divide(difference, variance, out=...)
-    loss = np.multiply(scaled, difference, out=...)
-    loss += np.log(variance)
-    loss *= 0.5
-    if full:
-        loss += 0.5 * math.log(2.0 * math.pi)
-    output, reduce_backward = reduce(op, loss, reduction)
+
+    def curve(x, target, v):
+        v = (variance if v is None else v).clip(eps, math.inf)
+        difference = x - target
+        slope = difference / v
+        loss = slope * difference
+        loss += np.log(v)
+        loss *= 0.5
+        if full:
+            loss += 0.5 * math.log(2.0 * math.pi)
+        return loss, slope, lambda: -slope, None if is_number else lambda: 0.5 * (1.0 / v - slope * slope)
+
+    output, curve_backward = elementwise(op, curve, x, target, None if is_number else variance, reduction=reduction)
 
     def backward(grad_output, needs=None):
-        need_x, need_target, need_var = needs or (True, True, True)
-        grad = reduce_backward(grad_output)
-        grad_x = grad_target = grad_var = None
-        if need_x or need_target:
-            grad_x, grad_target = to_both_sides(scaled * grad, x, target, need_x, need_target)
-        if need_var and not is_number:
-            grad_var = np.multiply(scaled, scaled, out=...)
-            np.subtract(1.0 / variance, grad_var, out=grad_var)
-            grad_var *= grad
-            grad_var *= 0.5
-            grad_var = sum_to_shape(grad_var, variance.shape).reshape(np.shape(var))
-        return grad_x, grad_target, grad_var
+        grad_x, grad_target, grad_var = curve_backward(grad_output, needs)
+        return grad_x, grad_target, None if grad_var is None else grad_var.reshape(np.shape(var))
 
     return output, backward
 
@@ -168,7 +139,7 @@ class GaussianNLLLoss(Module):
 
     def forward(self, input: Array, target: Array, var: Array | float) -> tuple[Array, Backward]:
         """Compare the mean `input` with `target`, given the variance."""
-        return self.call(gaussian_nll_loss, (input, target, var), full=self.full, eps=self.eps, reduction=self.reduction)
+        return gaussian_nll_loss(input, target, var, full=self.full, eps=self.eps, reduction=self.reduction)
 
 
 def kl_div(x: Array, target: Array, /, *, reduction: str = "mean", log_target: bool = False) -> tuple[Array, Backward]:
@@ -183,43 +154,32 @@ def kl_div(x: Array, target: Array, /, *, reduction: str = "mean", log_target: b
     """
     op = "kl_div"
     require_floats(op, "x target", x, target)
-    x_shape, target_shape = x.shape, target.shape
-    x, target = broadcast(op, x=x, target=target)
-    if log_target:
-        t = np.exp(target, out=...)
-        loss = np.subtract(target, x, out=...)
-    else:
-        t = target
-        with np.errstate(divide="ignore", invalid="ignore"):
-            loss = np.log(t, out=...)
-        np.maximum(loss, np.finfo(x.dtype).min, out=loss)  # −∞ where t = 0, and 0 · ∞ is NaN
-        loss -= x
-    loss *= t
+    broadcast_shape(op, x=x, target=target)
     if reduction not in ("none", "mean", "sum", "batchmean"):
         raise ValueError(f"{op}: reduction must be 'none', 'mean', 'sum' or 'batchmean', got {reduction!r}")
     total = None
     if reduction == "batchmean":
-        reduction, total = "mean", x_shape[0] if x_shape else 1
-    output, reduce_backward = reduce(op, loss, reduction, total)
+        reduction, total = "mean", x.shape[0] if x.ndim else 1
+    curve = _divergence_from_log_target if log_target else _divergence
+    return elementwise(op, curve, x, target, reduction=reduction, total=total)
 
-    def backward(grad_output, needs=None):
-        need_x, need_target = needs or (True, True)
-        grad = reduce_backward(grad_output)
-        grad_x = grad_target = None
-        if need_x:
-            grad_x = np.negative(sum_to_shape(t * grad, x_shape), out=...)
-        if need_target:
-            if log_target:
-                grad_target = np.add(loss, t, out=...)
-            else:
-                with np.errstate(invalid="ignore"):  # 0 / 0 where t = 0
-                    grad_target = np.divide(loss, t, out=...)
-                grad_target += 1.0
-            grad_target *= grad
-            grad_target = sum_to_shape(grad_target, target_shape)
-        return grad_x, grad_target
 
-    return output, backward
+def _divergence(x, t):
+    with np.errstate(divide="ignore", invalid="ignore"):
+        log_ratio = np.log(t)
+    log_ratio = log_ratio.clip(np.finfo(t.dtype).min, math.inf)  # log 0 is −∞, and 0 · ∞ would be NaN
+    log_ratio -= x
+
+    def target_slope():
+        with np.errstate(invalid="ignore"):
+            return log_ratio + t / t  # 1, but NaN where t = 0
+
+    return t * log_ratio, lambda: -t, target_slope
+
+
+def _divergence_from_log_target(x, log_t):
+    t, log_ratio = np.exp(log_t), log_t - x
+    return t * log_ratio, lambda: -t, lambda: t * (log_ratio + 1.0)
 
 
 class KLDivLoss(Module):
@@ -230,4 +190,4 @@ class KLDivLoss(Module):
 
     def forward(self, input: Array, target: Array) -> tuple[Array, Backward]:
         """Compare the log-probabilities `input` with `target`."""
-        return self.call(kl_div, (input, target), reduction=self.reduction, log_target=self.log_target)
+        return kl_div(input, target, reduction=self.reduction, log_target=self.log_target)

@@ -1,4 +1,4 @@
-"""A linear layer and its cross-entropy as one operation, which need not hold the scores of all samples at once."""
+"""A linear layer and its cross-entropy as one operation, which need not keep the scores of all samples at once."""
 
 import math
 from dataclasses import dataclass
@@ -7,19 +7,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from manual.contract import Array, Backward, require_floats, require_shape
+from manual.contract import Array, Backward, Gradients, needed, require_floats, require_shape
 from manual.layers.linear import Linear, linear
 from manual.losses.classification import cross_entropy
 from manual.losses.reduction import reduce
-from manual.module import Module
+from manual.module import Buffer, Module
+
+__all__ = ["LinearCrossEntropyLoss", "LinearCrossEntropyOptions", "linear_cross_entropy"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class LinearCrossEntropyOptions:
-    """How `linear_cross_entropy` takes the samples: so many at a time that memory is saved.
+    """How many samples `linear_cross_entropy` takes at a time. The fewer they are, the less memory it needs.
 
     batch_chunk_size  the number of samples in a chunk; the last may have fewer
-    chunking_method   "aspect_ratio": so many that the scores of a chunk take about the memory of all the inputs, a power of two;
+    chunking_method   "aspect_ratio": a power of two, with which the scores of a chunk take about the memory of all the inputs;
                       "aspect_ratio:n": the n-th part of that; "auto": aspect_ratio:2, unless batch_chunk_size is given
 
     torch has more options, for half precision and for backwards that run only once.
@@ -73,11 +75,11 @@ def linear_cross_entropy(
     Shapes:    x (in) or (N, in); linear_weight (C, in) or, for N samples, (C, d₁, …, in); linear_bias without in; weight (C);
                target (), (N) or (N, d₁, …) of integers, or (C), (N, C) or (N, C, d₁, …) of probabilities;
                L () or, with reduction none, (), (N) or (N, d₁, …)
-    Memory:    with `options`, samples are taken in chunks whose scores are forgotten, and computed again in the backward: a
-               fourth product beside three. With 8192 classes (2048 samples of 32 features, float32) all scores are 64 MiB, and
-               forward and backward together take 129 MiB at most; in chunks 4 MiB, and the gradients are 1 MiB of them:
-               python -m pytest tests/losses/test_linear_cross_entropy.py -k memory
-    Corners:   `ignore_index` is −100 if not given, and is for classes alone
+    Memory:    with `options`, samples are taken in chunks. The scores of a chunk are forgotten after the forward and computed
+               again in the backward, so that there are four matrix products instead of three. With 8192 classes (2048 samples of
+               32 features, float32) all scores take 64 MiB, and forward and backward together 129 MiB at most; in chunks they
+               take 4 MiB, of which the gradients are 1 MiB: python -m pytest tests/losses/test_linear_cross_entropy.py -k memory
+    Corners:   `ignore_index` is −100 unless it is given, and is for classes alone
     """
     op = "linear_cross_entropy"
     require_floats(op, "x linear_weight linear_bias weight", x, linear_weight, linear_bias, weight)
@@ -102,7 +104,7 @@ def linear_cross_entropy(
 
     def run(chunk):
         scores, linear_backward = linear(rows[chunk], flat_weight, flat_bias)
-        loss, loss_backward = cross_entropy(
+        losses, losses_backward = cross_entropy(
             scores.reshape(-1, classes, *positions),
             targets[chunk],
             weight,
@@ -112,41 +114,46 @@ def linear_cross_entropy(
         )
         shape = scores.shape
 
-        def backward(grad_loss, needs):
+        def backward(grad_losses, needs):
             need_x, need_linear_weight, need_target, need_linear_bias, need_weight = needs
             needs_linear = need_x, need_linear_weight, need_linear_bias
-            grad_scores, grad_target, grad_weight = loss_backward(grad_loss, (any(needs_linear), need_target, need_weight))
+            grad_scores, grad_target, grad_weight = losses_backward(grad_losses, (any(needs_linear), need_target, need_weight))
             grad_x = grad_linear_weight = grad_linear_bias = None
             if any(needs_linear):
                 grad_x, grad_linear_weight, grad_linear_bias = linear_backward(grad_scores.reshape(shape), needs_linear)
             return (grad_x, grad_target), (grad_linear_weight, grad_linear_bias, grad_weight)
 
-        return loss, backward
+        return losses, backward
 
-    # One chunk is kept for its backward; several are forgotten, and run again there.
+    # A single chunk is kept for the backward. Several are forgotten, and run again there.
     kept = run(chunks[0]) if len(chunks) == 1 else None
-    loss = kept[0] if kept else np.concatenate([run(chunk)[0] for chunk in chunks])
+    losses = kept[0] if kept else np.concatenate([run(chunk)[0] for chunk in chunks])
     total = None
     if target.dtype.kind != "f":
         counted = targets[targets != ignore_index]
         total = counted.size if weight is None else weight[counted].sum()
-    output, reduce_backward = reduce(op, loss.reshape(indices), reduction, total)
+    output, reduce_backward = reduce(op, losses.reshape(indices), reduction, total)
 
     def backward(grad_output, needs=None):
-        grad_loss = np.broadcast_to(reduce_backward(grad_output), loss.shape)
+        needs = needed(op, needs, 5)
+        grad_losses = reduce_backward(grad_output).reshape(losses.shape)
         of_samples, sums = [], (None, None, None)
         for chunk in chunks:
             _, chunk_backward = kept or run(chunk)
-            of_chunk, terms = chunk_backward(grad_loss[chunk], needs or (True,) * 5)
+            of_chunk, terms = chunk_backward(grad_losses[chunk], needs)
             of_samples.append(of_chunk)
-            sums = tuple(term if total is None else total + term for total, term in zip(sums, terms))
+            sums = tuple(term if so_far is None else so_far + term for so_far, term in zip(sums, terms))
         grad_x, grad_target = (None if parts[0] is None else np.concatenate(parts) for parts in zip(*of_samples))
         grad_linear_weight, grad_linear_bias, grad_weight = sums
         grads = grad_x, grad_linear_weight, grad_target, grad_linear_bias, grad_weight
-        arrays = x, linear_weight, target, linear_bias, weight
-        return tuple(None if array is None or grad is None else grad.reshape(array.shape) for array, grad in zip(arrays, grads))
+        return _in_shapes_of((x, linear_weight, target, linear_bias, weight), grads)
 
     return output, backward
+
+
+def _in_shapes_of(arrays: tuple[Any, ...], grads: Gradients) -> Gradients:
+    """The gradients in the shapes of the arrays they belong to."""
+    return tuple([None if grad is None else grad.reshape(array.shape) for array, grad in zip(arrays, grads)])
 
 
 class LinearCrossEntropyLoss(Module):
@@ -178,9 +185,12 @@ class LinearCrossEntropyLoss(Module):
     def forward(self, input: Array, target: Array) -> tuple[Array, Backward]:
         """Compare the scores of `input` with the classes or class probabilities `target`."""
         return self.call(
-            _of_flat_weight,
-            (input, target),
-            (self.linear.weight, self.linear.bias, self.weight),
+            _of_layer,
+            input,
+            self.linear.weight,
+            target,
+            self.linear.bias,
+            Buffer(self.weight),
             out_features=self.out_features,
             reduction=self.reduction,
             ignore_index=self.ignore_index,
@@ -188,16 +198,11 @@ class LinearCrossEntropyLoss(Module):
             options=self.options,
         )
 
-    def extra_repr(self) -> str:
-        """The sizes."""
-        linear = f"in_features={self.linear.in_features}, num_classes={self.num_classes}"
-        return f"{linear}, out_features={self.out_features}, bias={self.linear.bias is not None}"
 
-
-def _of_flat_weight(
+def _of_layer(
     x: Array,
-    target: Array,
     linear_weight: Array,
+    target: Array,
     linear_bias: Array | None,
     weight: Array | None,
     /,
@@ -205,22 +210,12 @@ def _of_flat_weight(
     out_features: tuple[int, ...],
     **constants: Any,
 ) -> tuple[Array, Backward]:
-    """`linear_cross_entropy` as its module has the arrays: inputs first, and all scores in one axis of the linear layer."""
-    shape = (-1, *out_features)
-    shaped_bias = None if linear_bias is None else linear_bias.reshape(shape)
-    output, op_backward = linear_cross_entropy(
-        x, linear_weight.reshape(*shape, linear_weight.shape[1]), target, shaped_bias, weight, **constants
-    )
+    """`linear_cross_entropy` of a `Linear` layer, whose weight and bias have all classes and positions along one axis."""
+    shaped_weight = linear_weight.reshape(-1, *out_features, linear_weight.shape[1])
+    shaped_bias = None if linear_bias is None else linear_bias.reshape(-1, *out_features)
+    output, shaped_backward = linear_cross_entropy(x, shaped_weight, target, shaped_bias, weight, **constants)
 
     def backward(grad_output, needs):
-        need_x, need_target, need_linear_weight, need_linear_bias, need_weight = needs
-        grad_x, grad_linear_weight, grad_target, grad_linear_bias, grad_weight = op_backward(
-            grad_output, (need_x, need_linear_weight, need_target, need_linear_bias, need_weight)
-        )
-        if grad_linear_weight is not None:
-            grad_linear_weight = grad_linear_weight.reshape(linear_weight.shape)
-        if grad_linear_bias is not None:
-            grad_linear_bias = grad_linear_bias.reshape(-1)
-        return grad_x, grad_target, grad_linear_weight, grad_linear_bias, grad_weight
+        return _in_shapes_of((x, linear_weight, target, linear_bias, weight), shaped_backward(grad_output, needs))
 
     return output, backward

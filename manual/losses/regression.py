@@ -1,5 +1,7 @@
 """Losses between a prediction and a target that are numbers of the same kind."""
 
+import math
+
 import numpy as np
 
 from manual.arrays import sum_to_shape
@@ -158,7 +160,7 @@ def _weighted_mean(op, curve, x, target, weight, reduction):
     """The reduced loss, its mean being Σ w ℓ / Σ w."""
     if weight is None or reduction != "mean":
         return elementwise(op, curve, x, target, weight, reduction=reduction)
-    total = weight.sum()
+    total = weight.sum() or math.nan
     output, mean_backward = elementwise(op, curve, x, target, weight, reduction="mean", total=total)
 
     def backward(grad_output, needs=None):

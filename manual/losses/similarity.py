@@ -2,15 +2,24 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from manual.arrays import broadcast, sum_to_shape
-from manual.contract import Array, Backward, broadcast_shape, require_floats
+from manual.contract import Array, Backward, broadcast_shape, needed, require_floats
+from manual.elementwise import elementwise
 from manual.losses.margin import signs
-from manual.losses.reduction import reduce
-from manual.arrays import to_both_sides
 from manual.module import Module
+
+__all__ = [
+    "CosineEmbeddingLoss",
+    "TripletMarginLoss",
+    "TripletMarginWithDistanceLoss",
+    "cosine_embedding_loss",
+    "triplet_margin_loss",
+    "triplet_margin_with_distance_loss",
+]
 
 Distance = Callable[..., tuple[Array, Backward]]
 
@@ -37,28 +46,40 @@ def cosine_embedding_loss(
         raise ValueError(
             f"{op}: expected x1 and x2 (N, D) with target (N), or (D) with (), got {x1.shape}, {x2.shape} and {t.shape}"
         )
-    a, b, _ = broadcast(op, x1=x1, x2=x2, target=t[..., None])
-    square1, square2 = (np.vecdot(x, x) + EPS for x in (x1, x2))
-    norms = np.sqrt(square1) * np.sqrt(square2)
-    cosine = np.add.reduce(a * b, axis=-1) / norms
-    alike, unlike = t == 1.0, (t == -1.0) & (cosine >= margin)
-    loss = alike * (1.0 - cosine) + unlike * (cosine - margin)
-    output, reduce_backward = reduce(op, np.asarray(loss), reduction)
+    broadcast_shape(op, x1=x1, x2=x2, target=t[..., None])
+    cosine, cosine_backward = _cosine(op, x1, x2)
+
+    def curve(c, t):
+        alike, unlike = t == 1.0, (t == -1.0) & (c >= margin)
+        return alike * (1.0 - c) + unlike * (c - margin), np.subtract(unlike, alike, dtype=c.dtype), None
+
+    output, curve_backward = elementwise(op, curve, cosine, t, reduction=reduction)
 
     def backward(grad_output, needs=None):
-        need_x1, need_x2, _ = needs or (True, True, False)
-        grad_cosine = np.subtract(unlike, alike, dtype=x1.dtype) * reduce_backward(grad_output)
-        grad_dot = (grad_cosine / norms)[..., None]
-        grad_x1 = grad_x2 = None
-        if need_x1:
-            grad_x1 = sum_to_shape(b * grad_dot, x1.shape)
-            grad_x1 -= sum_to_shape(x1 * (grad_cosine * cosine / square1)[..., None], x1.shape)
-        if need_x2:
-            grad_x2 = sum_to_shape(a * grad_dot, x2.shape)
-            grad_x2 -= sum_to_shape(x2 * (grad_cosine * cosine / square2)[..., None], x2.shape)
-        return grad_x1, grad_x2, None
+        need_x1, need_x2, _ = needed(op, needs, 3)
+        grad_cosine, _ = curve_backward(grad_output, (need_x1 or need_x2, False))
+        return *cosine_backward(grad_cosine, (need_x1, need_x2)), None
 
     return output, backward
+
+
+def _cosine(op: str, x1: Array, x2: Array) -> tuple[Array, Backward]:
+    """The cosine c = x1 · x2 / (n₁ n₂) along the last axis;  grad_x1 = (x2 / (n₁ n₂) − c x1 / n₁²) grad_c, grad_x2 likewise."""
+    a, b = broadcast(op, x1=x1, x2=x2)
+    square1, square2 = np.vecdot(x1, x1) + EPS, np.vecdot(x2, x2) + EPS
+    norms = np.sqrt(square1) * np.sqrt(square2)
+    cosine = np.add.reduce(a * b, axis=-1) / norms
+
+    def backward(grad_output, needs):
+        def gradient(x, square, other):
+            grad = sum_to_shape(other * (grad_output / norms)[..., None], x.shape)
+            grad -= sum_to_shape(x * (grad_output * cosine / square)[..., None], x.shape)
+            return grad
+
+        need_x1, need_x2 = needs
+        return gradient(x1, square1, b) if need_x1 else None, gradient(x2, square2, a) if need_x2 else None
+
+    return cosine, backward
 
 
 class CosineEmbeddingLoss(Module):
@@ -69,7 +90,7 @@ class CosineEmbeddingLoss(Module):
 
     def forward(self, input1: Array, input2: Array, target: Array) -> tuple[Array, Backward]:
         """Compare the angle between `input1` and `input2` with `target`."""
-        return self.call(cosine_embedding_loss, (input1, input2, target), margin=self.margin, reduction=self.reduction)
+        return cosine_embedding_loss(input1, input2, target, margin=self.margin, reduction=self.reduction)
 
 
 def triplet_margin_loss(
@@ -98,7 +119,7 @@ def triplet_margin_loss(
     op = "triplet_margin_loss"
     if not p > 0:
         raise ValueError(f"{op}: p must be positive, got {p}")
-    distance = partial(_euclidean_distance, eps=eps) if p == 2 else partial(_minkowski_distance, eps=eps, p=p)
+    distance = partial(_distance, eps=eps, p=p)
     return _triplet(op, anchor, positive, negative, distance, margin, swap, reduction)
 
 
@@ -112,9 +133,10 @@ class TripletMarginLoss(Module):
 
     def forward(self, anchor: Array, positive: Array, negative: Array) -> tuple[Array, Backward]:
         """Compare the distances of `anchor` from `positive` and from `negative`."""
-        return self.call(
-            triplet_margin_loss,
-            (anchor, positive, negative),
+        return triplet_margin_loss(
+            anchor,
+            positive,
+            negative,
             margin=self.margin,
             p=self.p,
             eps=self.eps,
@@ -146,7 +168,7 @@ def triplet_margin_with_distance_loss(
     Shapes:    anchor, positive, negative (..., D) broadcast to one another; L () or, with reduction none, that of the distances
     Kinks:     exactly at the margin, z = 0, the gradient is that of z
     """
-    distance = partial(_euclidean_distance, eps=1e-6) if distance_function is None else distance_function
+    distance = partial(_distance, eps=1e-6, p=2.0) if distance_function is None else distance_function
     return _triplet("triplet_margin_with_distance_loss", anchor, positive, negative, distance, margin, swap, reduction)
 
 
@@ -165,9 +187,10 @@ class TripletMarginWithDistanceLoss(Module):
 
     def forward(self, anchor: Array, positive: Array, negative: Array) -> tuple[Array, Backward]:
         """Compare the distances of `anchor` from `positive` and from `negative`."""
-        return self.call(
-            triplet_margin_with_distance_loss,
-            (anchor, positive, negative),
+        return triplet_margin_with_distance_loss(
+            anchor,
+            positive,
+            negative,
             distance_function=self.distance_function,
             margin=self.margin,
             swap=self.swap,
@@ -194,79 +217,84 @@ def _triplet(
             f"got {anchor.shape}, {positive.shape} and {negative.shape}"
         )
     broadcast_shape(op, anchor=anchor, positive=positive, negative=negative)
-    to_positive, positive_backward = distance(anchor, positive)
-    to_negative, negative_backward = distance(anchor, negative)
-    nearest = to_negative
+    near, near_backward = distance(anchor, positive)
+    far, far_backward = distance(anchor, negative)
+    between: Any = None
     if swap:
         between, between_backward = distance(positive, negative)
-        nearest = np.minimum(to_negative, between)
-    loss = np.asarray(margin + to_positive - nearest)
-    active = loss >= 0.0
-    output, reduce_backward = reduce(op, np.maximum(loss, 0.0, out=...), reduction)
+
+    def curve(near, far, between):
+        z = margin + near - (np.minimum(far, between) if swap else far)
+        active, loss = z >= 0.0, np.maximum(z, 0.0)
+        if not swap:
+            return loss, active, np.negative(active, dtype=z.dtype), None
+        slope = active * (-0.5 - 0.5 * np.sign(between - far))  # −1 where far is the smaller, −½ at a tie, 0 where it is not
+        return loss, active, slope, lambda: -(active + slope)
+
+    output, curve_backward = elementwise(op, curve, near, far, between, reduction=reduction)
 
     def backward(grad_output, needs=None):
-        need_anchor, need_positive, need_negative = needs or (True, True, True)
-        grad = active * reduce_backward(grad_output)
-        grad_to_negative = -grad
-        if swap:
-            share = np.add(to_negative < between, to_negative <= between, dtype=grad.dtype)  # 2, 1 at a tie, 0
-            grad_to_negative = share * grad * -0.5
-            grad_between = -grad - grad_to_negative
-        grad_anchor, grad_positive = positive_backward(sum_to_shape(grad, to_positive.shape), (need_anchor, need_positive))
-        from_negative, grad_negative = negative_backward(
-            sum_to_shape(grad_to_negative, to_negative.shape), (need_anchor, need_negative)
-        )
+        need_anchor, need_positive, need_negative = needed(op, needs, 3)
+        grad_near, grad_far, grad_between = curve_backward(grad_output)
+        grad_anchor, grad_positive = near_backward(grad_near, (need_anchor, need_positive))
+        anchor_from_far, grad_negative = far_backward(grad_far, (need_anchor, need_negative))
         if need_anchor:
-            grad_anchor = grad_anchor + from_negative
+            grad_anchor = grad_anchor + anchor_from_far
         if swap:
-            needed = (need_positive, need_negative)
-            from_positive, from_negative = between_backward(sum_to_shape(grad_between, between.shape), needed)
+            positive_from_between, negative_from_between = between_backward(grad_between, (need_positive, need_negative))
             if need_positive:
-                grad_positive = grad_positive + from_positive
+                grad_positive = grad_positive + positive_from_between
             if need_negative:
-                grad_negative = grad_negative + from_negative
+                grad_negative = grad_negative + negative_from_between
         return grad_anchor, grad_positive, grad_negative
 
     return output, backward
 
 
-def _euclidean_distance(x1: Array, x2: Array, eps: float) -> tuple[Array, Backward]:
-    """D = ‖δ‖₂ along the last axis, δ = x1 − x2 + eps;  grad_δ = δ / d grad_d."""
-    difference = np.atleast_1d(np.subtract(x1, x2))
+def _distance(x1: Array, x2: Array, *, eps: float, p: float) -> tuple[Array, Backward]:
+    """The distance d = ‖δ‖ₚ along the last axis, δ = x1 − x2 + eps;  grad_x1 = grad_δ,  grad_x2 = −grad_δ."""
+    difference = np.atleast_1d(x1 - x2)
     difference += eps
-    distance = np.sqrt(np.vecdot(difference, difference))
+    distance, norm_backward = _euclidean_norm(difference) if p == 2.0 else _minkowski_norm(difference, p)
 
     def backward(grad_output, needs):
-        if needs == (False, False):
+        need_x1, need_x2 = needs
+        if not (need_x1 or need_x2):
             return None, None
-        ratio = grad_output / (distance + (distance == 0.0))  # where δ = 0 so is the gradient, whatever it is divided by
-        return to_both_sides(difference * ratio[..., None], x1, x2, *needs)
+        grad = norm_backward(grad_output)
+        return sum_to_shape(grad, x1.shape) if need_x1 else None, -sum_to_shape(grad, x2.shape) if need_x2 else None
 
     return distance, backward
 
 
-def _minkowski_distance(x1: Array, x2: Array, eps: float, p: float) -> tuple[Array, Backward]:
-    """D = ‖δ‖ₚ along the last axis, δ = x1 − x2 + eps;  grad_δ = sign(δ) (|δ| / d)ᵖ⁻¹ grad_d."""
-    difference = np.atleast_1d(np.subtract(x1, x2))
-    difference += eps
-    relative = np.abs(difference)
-    distance = np.max(relative, axis=-1, initial=0.0)
+def _euclidean_norm(x: Array) -> tuple[Array, Callable[[Array], Array]]:
+    """The norm n = ‖x‖₂ along the last axis;  grad_x = x / n grad_n."""
+    norm = np.sqrt(np.vecdot(x, x))
+
+    def backward(grad_output):
+        return x * (grad_output / (norm + (norm == 0.0)))[..., None]  # where x = 0 so is the gradient, whatever it is divided by
+
+    return norm, backward
+
+
+def _minkowski_norm(x: Array, p: float) -> tuple[Array, Callable[[Array], Array]]:
+    """The norm n = ‖x‖ₚ along the last axis;  grad_x = sign(x) (|x| / n)ᵖ⁻¹ grad_n;  with p = ∞ the largest |x| share it."""
+    relative = abs(x)
+    norm = np.max(relative, axis=-1, initial=0.0)
     if p < np.inf:
-        relative /= (distance + (distance == 0.0))[..., None]  # to the largest, so that no power overflows
-        distance = distance * np.add.reduce(relative**p, axis=-1) ** (1.0 / p)
+        relative /= (norm + (norm == 0.0))[..., None]  # to the largest, so that no power overflows
+        norm = norm * np.add.reduce(relative**p, axis=-1) ** (1.0 / p)
 
-    def backward(grad_output, needs):
-        if needs == (False, False):
-            return None, None
-        slope = np.abs(difference)
+    def backward(grad_output):
+        slope = abs(x)
         if p < np.inf:
-            slope /= (distance + (distance == 0.0))[..., None]
-            np.power(slope, p - 1.0, out=slope, where=slope > 0.0)  # 0 at δ = 0 even for p < 1
+            slope /= (norm + (norm == 0.0))[..., None]
+            np.power(slope, p - 1.0, out=slope, where=slope > 0.0)  # 0 at x = 0 even for p < 1
         else:
-            slope = (slope == distance[..., None]).astype(slope.dtype)
+            slope = (slope == norm[..., None]).astype(x.dtype)
             slope /= np.vecdot(slope, slope)[..., None]  # the number of those that tie
-        slope *= np.sign(difference)
+        slope *= np.sign(x)
         slope *= grad_output[..., None]
-        return to_both_sides(slope, x1, x2, *needs)
+        return slope
 
-    return distance, backward
+    return norm, backward

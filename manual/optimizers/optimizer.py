@@ -85,7 +85,7 @@ class Optimizer:
                 raise TypeError(f"{type(self).__name__}: {name} must be True or False, got {group[name]!r}")
 
     def due(self) -> list[tuple[dict[str, Any], list[Parameter]]]:
-        """Each group with those of its parameters for which a gradient has come.
+        """Each group with those of its parameters that have a gradient.
 
         Whatever would make a step fail half-way is refused here, before anything has changed.
         """
@@ -123,7 +123,7 @@ class Optimizer:
         return (parameter for group in self.param_groups for parameter in group["params"])
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forget the gradients of all parameters: back to `None`, or else to zeros those that have come."""
+        """Forget the gradients of all parameters: each is `None` again, or (`set_to_none=False`) zeros if one had come."""
         for group in self.param_groups:
             for parameter in group["params"]:
                 parameter.grad = None if set_to_none or parameter.grad is None else np.zeros_like(parameter.grad)

@@ -13,7 +13,7 @@ from manual.optimizers.optimizer import Optimizer
 __all__ = ["SGD"]
 
 AXPY = {np.dtype(np.float32): saxpy, np.dtype(np.float64): daxpy}
-PIECE = 8192  # elements; up to 10,000 OpenBLAS starts no threads
+PIECE = 8192  # elements: OpenBLAS starts no threads for 10,000 or fewer
 
 
 class SGD(Optimizer):
@@ -59,7 +59,7 @@ class SGD(Optimizer):
             )
 
     def step(self) -> None:
-        """Update every parameter for which a gradient has come."""
+        """Update every parameter that has a gradient."""
         for group, parameters in self.due():
             step_size = -float(group["lr"])
             plain = not (group["momentum"] or group["weight_decay"] or group["maximize"])
@@ -91,10 +91,10 @@ class SGD(Optimizer):
 
 
 def _add_multiple(w: Array, scale: float, direction: Array) -> None:
-    """Add scale · direction, of the same shape and dtype, to w, in place: where w allows it by BLAS's axpy, in one pass.
+    """Add scale · direction, of the same shape and dtype, to w in place: in one pass by BLAS's axpy, where w allows it.
 
-    SciPy's BLAS is another one than NumPy's, and while the threads of one still wait for more work, they keep those of the other
-    from theirs: so it gets its work in pieces that are not worth them.
+    SciPy brings a BLAS of its own, beside NumPy's. While the threads of one wait for more work, they slow down those of the other.
+    So axpy gets pieces that are too small to start threads for.
     """
     axpy = AXPY.get(w.dtype)
     if axpy is None or not (w.size and w.flags.carray):

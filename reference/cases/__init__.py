@@ -6,11 +6,13 @@ from reference.cases.activations import exponential, gated, hard, normalized, pi
 from reference.cases.layers import linear
 from reference.cases.losses import (
     adaptive,
+    binary,
     classification,
     ctc,
     likelihood,
     linear_cross_entropy,
     margin,
+    multi_margin,
     regression,
     similarity,
 )
@@ -25,10 +27,12 @@ CHAPTERS = (
     normalized,
     regression,
     likelihood,
+    binary,
     classification,
     linear_cross_entropy,
     adaptive,
     margin,
+    multi_margin,
     similarity,
     ctc,
     containers,

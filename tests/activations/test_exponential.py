@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 import manual
+from tests.activations.known import assert_known, assert_limits
 
 
 @pytest.mark.parametrize(
-    ("op", "constants", "at_zero", "lowest"),
+    ("name", "constants", "at_zero", "lowest"),
     [
         ("elu", {}, 1.0, -1.0),
         ("elu", {"alpha": 2.0}, 2.0, -2.0),
@@ -15,27 +16,29 @@ import manual
         ("celu", {"alpha": 2.0}, 1.0, -2.0),
     ],
 )
-def test_kink_and_limits(op, constants, at_zero, lowest, dtype):
-    output, backward = getattr(manual, op)(np.array([0.0, -0.0, np.inf, -np.inf, -10000.0], dtype), **constants)
-    np.testing.assert_allclose(output, np.array([0, 0, np.inf, lowest, lowest], dtype), rtol=np.finfo(dtype).eps)
-    grad = backward(np.ones(5, dtype))[0]
-    above = 1.0507009873554805 if op == "selu" else 1.0
-    np.testing.assert_allclose(grad, np.array([at_zero, at_zero, above, 0, 0], dtype), rtol=np.finfo(dtype).eps)
-    assert np.isnan(getattr(manual, op)(np.array([np.nan], dtype), **constants)[0]).all()
+def test_kink_and_limits(name, constants, at_zero, lowest, dtype):
+    above = 1.0507009873554805 if name == "selu" else 1.0
+    x, values = [0.0, -0.0, np.inf, -np.inf, -10000.0], [0, 0, np.inf, lowest, lowest]
+    assert_known(name, constants, x, values, [at_zero, at_zero, above, 0, 0], dtype, rtol=np.finfo(dtype).eps)
 
 
-def test_known_values():
-    x = np.array([-1.0, 2.0])
-    np.testing.assert_allclose(manual.elu(x, alpha=0.5)[0], [-0.31606027941427883, 2], rtol=1e-15)
-    np.testing.assert_allclose(manual.selu(x)[0], [-1.1113307378125625, 2.101401974710961], rtol=1e-15)
-    np.testing.assert_allclose(manual.celu(x, alpha=0.5)[0], [-0.43233235838169365, 2], rtol=1e-15)
+@pytest.mark.parametrize(("name", "constants"), [("elu", {}), ("celu", {}), ("celu", {"alpha": 0.5})])
+def test_limits(name, constants, dtype):
+    assert_limits(name, constants, [np.inf, -constants.get("alpha", 1.0)], [1, 0], dtype)
+
+
+@pytest.mark.parametrize(
+    ("name", "constants", "values", "slopes"),
+    [
+        ("elu", {"alpha": 0.5}, [-0.31606027941427883, 2], [0.18393972058572117, 1]),
+        ("selu", {}, [-1.1113307378125625, 2.101401974710961], [0.6467686030348141, 1.0507009873554805]),
+        ("celu", {"alpha": 0.5}, [-0.43233235838169365, 2], [0.1353352832366127, 1]),
+    ],
+)
+def test_known_values(name, constants, values, slopes):
+    assert_known(name, constants, [-1.0, 2.0], values, slopes, rtol=1e-15)
 
 
 def test_celu_refuses_alpha_0():
     with pytest.raises(ValueError, match="celu: alpha must not be 0"):
         manual.celu(np.zeros(3), alpha=0.0)
-
-
-def test_repr():
-    assert repr(manual.ELU(2.0)) == "ELU(alpha=2.0)"
-    assert repr(manual.CELU(2.0)) == "CELU(alpha=2.0)"

@@ -1,10 +1,13 @@
-"""The softmax family: known values, its invariances, saturation, masks, and what is refused."""
+"""Softmax and its kin: known values, invariances, saturation, masks, noise, and what is refused."""
 
 import math
 import re
+from functools import partial
 
 import numpy as np
 import pytest
+import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
@@ -12,6 +15,24 @@ from hypothesis.extra.numpy import array_shapes, arrays
 import manual
 from reference.cases import OPERATIONS
 from reference.oracle import forward
+
+
+@pytest.mark.parametrize("shape", [(2, 3), ()])
+@pytest.mark.parametrize("dim", [0, -1])
+@pytest.mark.parametrize("op", [manual.softmax, manual.softmin, manual.gumbel_softmax])
+def test_outputs_that_the_backward_reads_are_read_only(op, dim, shape):
+    output, _ = op(np.zeros(shape), dim=dim)
+    with pytest.raises(ValueError, match="read-only"):
+        output[...] = 0
+
+
+@pytest.mark.parametrize("op", [manual.log_softmax, partial(manual.gumbel_softmax, hard=True, noise=np.zeros((2, 3)))])
+def test_other_outputs_may_be_changed(op):
+    x, g = np.random.default_rng(0).standard_normal((2, 2, 3))
+    output, backward = op(x, dim=1)
+    (before,) = backward(g)
+    output[:] = 7
+    np.testing.assert_array_equal(backward(g)[0], before)
 
 
 def test_equal_scores_share_equally():
@@ -85,3 +106,54 @@ def test_a_dim_out_of_range_is_refused_as_in_torch(name, shape, dim, allowed):
         getattr(manual, name)(np.zeros(shape), dim=dim)
     with pytest.raises(IndexError):
         forward(OPERATIONS[name].torch, (np.zeros(shape),), {"dim": dim})
+
+
+def test_softmin_is_softmax_of_the_negative():
+    x = np.random.default_rng(0).standard_normal((3, 4))
+    np.testing.assert_array_equal(manual.softmin(x, dim=0)[0], manual.softmax(-x, dim=0)[0])
+
+
+@pytest.mark.parametrize("shape", [(4,), (2, 3), (1, 2, 3, 4, 5)])
+def test_softmax2d_refuses_what_is_no_image(shape):
+    with pytest.raises(ValueError, match=r"Softmax2d: expected an input \(N, C, H, W\)"):
+        manual.Softmax2d()(np.zeros(shape))
+
+
+def test_gumbel_softmax_draws_as_torch_does():
+    """Each class is drawn as often as its probability says, on both sides."""
+    p = np.array([0.1, 0.2, 0.7])
+    logits = np.broadcast_to(np.log(p), (100_000, 3))
+    ours, _ = manual.gumbel_softmax(logits, hard=True, generator=np.random.default_rng(0))
+    torch.manual_seed(0)
+    theirs = F.gumbel_softmax(torch.tensor(logits), hard=True).numpy()
+    for drawn in (ours, theirs):
+        np.testing.assert_allclose(drawn.mean(axis=0), p, atol=0.005)
+
+
+def test_gumbel_softmax_is_straight_through():
+    generator = np.random.default_rng(1)
+    x, noise, g = generator.standard_normal((3, 4, 5))
+    soft, soft_backward = manual.gumbel_softmax(x, noise=noise, tau=0.7)
+    hard, hard_backward = manual.gumbel_softmax(x, noise=noise, tau=0.7, hard=True)
+    np.testing.assert_array_equal(hard, soft == soft.max(axis=1, keepdims=True))
+    np.testing.assert_array_equal(hard_backward(g)[0], soft_backward(g)[0])
+
+
+def test_gumbel_softmax_draws_anew_in_the_dtype_of_the_logits():
+    x = np.zeros((2, 3), np.float32)
+    first, second = manual.gumbel_softmax(x)[0], manual.gumbel_softmax(x)[0]
+    assert first.dtype == np.float32
+    assert (first != second).all()
+
+
+@pytest.mark.parametrize(
+    ("constants", "message"),
+    [
+        ({"tau": 0.0}, "gumbel_softmax: tau must not be 0"),
+        ({"dim": 2}, "gumbel_softmax: dim must lie in"),
+        ({"noise": np.zeros(3)}, r"gumbel_softmax: noise must have shape \(2, 3\), got \(3,\)"),
+    ],
+)
+def test_a_gumbel_softmax_without_sense_is_refused(constants, message):
+    with pytest.raises(ValueError, match=message):
+        manual.gumbel_softmax(np.zeros((2, 3)), **constants)

@@ -69,7 +69,7 @@ def test_what_is_not_needed_is_none_and_the_parameters_learn_all_the_same(pair):
     assert backward((None, 1.0), (False, False)) == (None, None)
     for name, parameter in ours.named_parameters():
         np.testing.assert_array_equal(parameter.grad, expected[name])
-    with pytest.raises(ValueError, match="AdaptiveLogSoftmaxWithLoss: needs must have one entry for each of 2 inputs"):
+    with pytest.raises(ValueError, match="AdaptiveLogSoftmaxWithLoss: needs must have one entry for each of 2 arguments"):
         backward((None, 1.0), (False,))
     _, backward = ours.log_prob(X)
     assert backward(np.ones((6, 10)), (False,)) == (None,)

@@ -10,18 +10,12 @@ from scipy.stats import norm
 import manual
 from reference.cases import OPERATIONS
 from reference.oracle import forward
-
-
-def loss_and_gradients(loss, *arrays, **constants):
-    output, backward = loss(*arrays, **constants)
-    return output, *backward(np.ones_like(output))
+from tests.losses.known import loss_and_slopes
 
 
 def test_poisson_by_hand():
     """At a log-rate of 0 the loss is 1, and the gradient 1 − t."""
-    output, grad_x, grad_target = loss_and_gradients(
-        manual.poisson_nll_loss, np.zeros(3), np.array([0.0, 1.0, 3.0]), reduction="none"
-    )
+    output, grad_x, grad_target = loss_and_slopes(manual.poisson_nll_loss, np.zeros(3), np.array([0.0, 1.0, 3.0]), reduction="none")
     np.testing.assert_array_equal(output, [1, 1, 1])
     np.testing.assert_array_equal(grad_x, [1, 0, -2])
     np.testing.assert_array_equal(grad_target, [0, 0, 0])
@@ -30,7 +24,7 @@ def test_poisson_by_hand():
 def test_poisson_is_lowest_where_the_rate_is_the_count():
     counts = np.array([0.5, 1.0, 40.0])
     for x, constants in ((np.log(counts), {}), (counts, {"log_input": False, "eps": 0.0})):
-        _, grad_x, _ = loss_and_gradients(manual.poisson_nll_loss, x, counts, reduction="none", **constants)
+        _, grad_x, _ = loss_and_slopes(manual.poisson_nll_loss, x, counts, reduction="none", **constants)
         np.testing.assert_allclose(grad_x, 0, atol=1e-14)
 
 
@@ -44,7 +38,7 @@ def test_stirlings_term_is_the_logarithm_of_the_factorial():
 
 
 def test_the_logarithm_of_a_rate_of_0_is_that_of_eps(dtype):
-    output, grad_x, grad_target = loss_and_gradients(
+    output, grad_x, grad_target = loss_and_slopes(
         manual.poisson_nll_loss, np.zeros(2, dtype), np.array([0.0, 1.0], dtype), log_input=False, reduction="none"
     )
     tolerance = {"rtol": 2 * np.finfo(dtype).eps}
@@ -55,7 +49,7 @@ def test_the_logarithm_of_a_rate_of_0_is_that_of_eps(dtype):
 
 def test_gaussian_by_hand():
     """d = 2 and v = 4: ½ (log 4 + 1), whatever v would be, for which the loss is stationary at d² = v."""
-    output, grad_x, grad_target, grad_var = loss_and_gradients(
+    output, grad_x, grad_target, grad_var = loss_and_slopes(
         manual.gaussian_nll_loss, np.array([3.0]), np.array([1.0]), np.array([4.0])
     )
     np.testing.assert_allclose(output, math.log(2) + 0.5, rtol=1e-15)
@@ -72,8 +66,8 @@ def test_full_gaussian_is_minus_the_log_of_the_density():
 def test_a_variance_may_be_a_number(dtype):
     rng = np.random.default_rng(2)
     x, target = rng.standard_normal((4, 3)).astype(dtype), rng.standard_normal((4, 3)).astype(dtype)
-    got = loss_and_gradients(manual.gaussian_nll_loss, x, target, 0.7, reduction="none")
-    expected = loss_and_gradients(manual.gaussian_nll_loss, x, target, np.full((4, 3), 0.7, dtype), reduction="none")
+    got = loss_and_slopes(manual.gaussian_nll_loss, x, target, 0.7, reduction="none")
+    expected = loss_and_slopes(manual.gaussian_nll_loss, x, target, np.full((4, 3), 0.7, dtype), reduction="none")
     for a, b in zip(got[:3], expected[:3], strict=True):
         assert a.dtype == dtype
         np.testing.assert_array_equal(a, b)
@@ -81,7 +75,7 @@ def test_a_variance_may_be_a_number(dtype):
 
 
 def test_a_variance_below_eps_counts_as_eps_and_still_has_a_gradient():
-    output, _, _, grad_var = loss_and_gradients(
+    output, _, _, grad_var = loss_and_slopes(
         manual.gaussian_nll_loss, np.ones(2), np.ones(2), np.array([0.0, 0.25]), eps=0.5, reduction="none"
     )
     np.testing.assert_allclose(output, [0.5 * math.log(0.5)] * 2, rtol=1e-15)
@@ -90,13 +84,13 @@ def test_a_variance_below_eps_counts_as_eps_and_still_has_a_gradient():
 
 def test_a_square_variance_without_the_last_axis_belongs_to_the_rows():
     x, target, var = np.zeros((2, 2)), np.ones((2, 2)), np.array([1.0, 4.0])
-    _, grad_x, *_ = loss_and_gradients(manual.gaussian_nll_loss, x, target, var, reduction="none")
+    _, grad_x, *_ = loss_and_slopes(manual.gaussian_nll_loss, x, target, var, reduction="none")
     np.testing.assert_array_equal(grad_x, [[-1, -1], [-0.25, -0.25]])
 
 
 def test_divergence_by_hand():
     x, target = np.log([0.25, 0.75]), np.array([0.5, 0.5])
-    output, grad_x, grad_target = loss_and_gradients(manual.kl_div, x, target, reduction="sum")
+    output, grad_x, grad_target = loss_and_slopes(manual.kl_div, x, target, reduction="sum")
     np.testing.assert_allclose(output, 0.5 * math.log(0.5 / 0.25) + 0.5 * math.log(0.5 / 0.75), rtol=1e-14)
     np.testing.assert_array_equal(grad_x, [-0.5, -0.5])
     np.testing.assert_allclose(grad_target, [1 + math.log(2), 1 + math.log(2 / 3)], rtol=1e-15)
@@ -119,7 +113,7 @@ def test_batchmean_divides_by_the_samples_and_mean_by_the_elements():
 def test_divergence_from_a_target_of_0_or_less(dtype):
     """At 0 the loss and the gradient of x are 0, that of the target is NaN as in torch; below, the loss is NaN too."""
     x, target = np.array([-1.0, -1.0, -1.0], dtype), np.array([0.0, -0.5, 1.0], dtype)
-    output, grad_x, grad_target = loss_and_gradients(manual.kl_div, x, target, reduction="none")
+    output, grad_x, grad_target = loss_and_slopes(manual.kl_div, x, target, reduction="none")
     np.testing.assert_array_equal(output, [0, np.nan, 1])
     np.testing.assert_array_equal(grad_x, [0, 0.5, -1])
     np.testing.assert_array_equal(grad_target, [np.nan, np.nan, 2])

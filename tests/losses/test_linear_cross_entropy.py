@@ -126,4 +126,16 @@ def test_module_learns_its_layer():
         "linear.weight": np.float32,
         "linear.bias": np.float32,
     }
-    assert repr(loss_of) == ("LinearCrossEntropyLoss(\n  (linear): Linear(in_features=3, out_features=4, bias=True)\n)")
+    assert "(linear): Linear(in_features=3, out_features=4, bias=True)" in repr(loss_of)
+    assert "num_classes=4, out_features=()" in repr(loss_of)
+
+
+def test_the_parameters_gradients_have_the_shapes_of_the_linear_layer():
+    """The scores of all classes and positions are outputs of one `Linear`, whose weight is a matrix."""
+    loss_of = manual.LinearCrossEntropyLoss(3, 4, out_features=(2,), bias=True, generator=np.random.default_rng(0))
+    _, backward = loss_of(X, np.stack((TARGET, TARGET), axis=1))
+    grads = backward(1.0)
+    assert [grad if grad is None else grad.shape for grad in grads] == [(5, 3), None]
+    assert {name: p.grad.shape for name, p in loss_of.named_parameters()} == {"linear.weight": (8, 3), "linear.bias": (8,)}
+    with pytest.raises(ValueError, match="needs must have one entry for each of 2 arguments"):
+        backward(1.0, (True,))

@@ -8,19 +8,15 @@ import pytest
 import manual
 from reference.cases import OPERATIONS
 from reference.oracle import forward
+from tests.losses.known import loss_and_slopes
 
 TRIPLETS = ["triplet_margin_loss", "triplet_margin_with_distance_loss"]
-
-
-def loss_and_gradients(loss, *arrays, **constants):
-    output, backward = loss(*arrays, **constants)
-    return output, *backward(np.ones_like(output))
 
 
 def test_cosine_embedding_by_hand():
     """The cosine of (3, 4) and (4, 3) is 24 / 25."""
     x1, x2 = np.array([[3.0, 4.0]] * 3), np.array([[4.0, 3.0]] * 3)
-    output, grad_x1, grad_x2, grad_target = loss_and_gradients(
+    output, grad_x1, grad_x2, grad_target = loss_and_slopes(
         manual.cosine_embedding_loss, x1, x2, np.array([1, -1, 0]), margin=0.5, reduction="none"
     )
     np.testing.assert_allclose(output, [0.04, 0.46, 0], rtol=1e-12)
@@ -32,7 +28,7 @@ def test_cosine_embedding_by_hand():
 
 def test_a_cosine_at_the_margin_has_a_gradient():
     x1, x2, target = np.array([[1.0, 0.0]]), np.array([[0.0, 1.0]]), np.array([-1])
-    output, grad_x1, *_ = loss_and_gradients(manual.cosine_embedding_loss, x1, x2, target)
+    output, grad_x1, *_ = loss_and_slopes(manual.cosine_embedding_loss, x1, x2, target)
     assert output == 0
     np.testing.assert_allclose(grad_x1, [[0, 1]], rtol=1e-11)
 
@@ -49,7 +45,7 @@ def test_the_length_of_a_vector_does_not_matter(dtype):
 def test_triplet_by_hand(p, near, far):
     """From (0, 0), (3, 4) is as far as p says, and (0, 2) is at 2."""
     arrays = np.array([[0.0, 0.0]]), np.array([[3.0, 4.0]]), np.array([[0.0, 2.0]])
-    output, grad_anchor, grad_positive, grad_negative = loss_and_gradients(manual.triplet_margin_loss, *arrays, p=p, eps=0.0)
+    output, grad_anchor, grad_positive, grad_negative = loss_and_slopes(manual.triplet_margin_loss, *arrays, p=p, eps=0.0)
     assert output == 1 + near - far
     slope = {1: [1, 1], 2: [0.6, 0.8], np.inf: [0, 1]}[p]
     np.testing.assert_allclose(grad_positive, [slope])
@@ -63,7 +59,7 @@ def test_swapped_with_the_nearer_of_the_two(name):
     arrays = np.array([[0.0]]), np.array([[2.0]]), np.array([[3.0]])
     loss = getattr(manual, name)
     np.testing.assert_allclose(loss(*arrays, margin=3.0)[0], 3 + 2 - 3, atol=1e-5)
-    output, *grads = loss_and_gradients(loss, *arrays, margin=3.0, swap=True)
+    output, *grads = loss_and_slopes(loss, *arrays, margin=3.0, swap=True)
     np.testing.assert_allclose(output, 3 + 2 - 1, atol=1e-5)
     np.testing.assert_allclose(np.ravel(grads), [-1, 2, -1], rtol=1e-15)
 
@@ -71,7 +67,7 @@ def test_swapped_with_the_nearer_of_the_two(name):
 @pytest.mark.parametrize("p", [0.5, 1, 1.5, 2, 3, np.inf])
 def test_no_distance_no_gradient(p):
     point = np.array([[1.0, 2.0]])
-    output, *grads = loss_and_gradients(manual.triplet_margin_loss, point, point, point, p=p, eps=0.0)
+    output, *grads = loss_and_slopes(manual.triplet_margin_loss, point, point, point, p=p, eps=0.0)
     assert output == 1
     np.testing.assert_array_equal(grads, np.zeros((3, 1, 2)))
 
@@ -80,8 +76,8 @@ def test_the_euclidean_distance_is_the_default():
     arrays = np.random.default_rng(4).standard_normal((3, 5, 2))
     for constants in ({}, {"swap": True}, {"margin": 3.0, "reduction": "sum"}):
         for one, other in zip(
-            loss_and_gradients(manual.triplet_margin_loss, *arrays, **constants),
-            loss_and_gradients(manual.triplet_margin_with_distance_loss, *arrays, **constants),
+            loss_and_slopes(manual.triplet_margin_loss, *arrays, **constants),
+            loss_and_slopes(manual.triplet_margin_with_distance_loss, *arrays, **constants),
             strict=True,
         ):
             np.testing.assert_array_equal(one, other)
@@ -95,7 +91,7 @@ def test_an_operation_as_distance():
         return output, lambda grad_output, needs: backward(grad_output, (*needs, False))[:2]
 
     arrays = np.array([0.0]), np.array([2.0]), np.array([1.0])
-    output, *grads = loss_and_gradients(manual.triplet_margin_with_distance_loss, *arrays, distance_function=distance)
+    output, *grads = loss_and_slopes(manual.triplet_margin_with_distance_loss, *arrays, distance_function=distance)
     assert output == 1 + 4 - 1
     np.testing.assert_array_equal(np.ravel(grads), [-4 + 2, 4, -2])
 

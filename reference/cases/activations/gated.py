@@ -6,49 +6,50 @@ import torch.nn.functional as F
 import manual
 from reference.case import Case, Draw, ModuleCase, Operation, build, normal
 from reference.cases.activations.pointwise import pointwise
+from reference.exact import PI, erfc, exp, log, mp, tanh
 
 
-def _sigmoid(m, x):
-    return 1 / (1 + m.exp(-x))
+def _sigmoid(x):
+    return 1 / (1 + exp(-x))
 
 
-def _silu(m, x):
-    return x * _sigmoid(m, x)
+def _silu(x):
+    return x * _sigmoid(x)
 
 
-def _silu_slope(m, x):
-    return _sigmoid(m, x), x * _sigmoid(m, x) * _sigmoid(m, -x)
+def _silu_slope(x):
+    return _sigmoid(x), x * _sigmoid(x) * _sigmoid(-x)
 
 
-def _mish(m, x):
-    return x * m.tanh(m.log(1 + m.exp(x)))
+def _mish(x):
+    return x * tanh(log(1 + exp(x)))
 
 
-def _mish_slope(m, x):
-    gate = m.tanh(m.log(1 + m.exp(x)))
-    return gate, x * (1 - gate**2) * _sigmoid(m, x)
+def _mish_slope(x):
+    gate = tanh(log(1 + exp(x)))
+    return gate, x * (1 - gate**2) * _sigmoid(x)
 
 
-def _gelu_v(m, x, cubic):
-    return 2 * m.mp.sqrt(2 / m.mp.pi) * (x + cubic * m.exactly(0.044715) * x * x * x)
+def _gelu_v(x, cubic):
+    return 2 * mp.sqrt(2 / PI) * (x + 0.044715 * x * x * x * cubic)
 
 
-def _gelu(m, x, approximate="none"):
+def _gelu(x, approximate="none"):
     if approximate == "tanh":
-        return x * _sigmoid(m, _gelu_v(m, x, 1))
-    return x * m.erfc(-x / m.mp.sqrt(2)) / 2
+        return x * _sigmoid(_gelu_v(x, 1))
+    return x * erfc(-x / mp.sqrt(2)) / 2
 
 
-def _gelu_slope(m, x, approximate="none"):
+def _gelu_slope(x, approximate="none"):
     if approximate == "tanh":
-        v = _gelu_v(m, x, 1)
-        return _sigmoid(m, v), _gelu_v(m, x, 3) * _sigmoid(m, v) * _sigmoid(m, -v)
-    return m.erfc(-x / m.mp.sqrt(2)) / 2, x * m.exp(-x * x / 2) / m.mp.sqrt(2 * m.mp.pi)
+        v = _gelu_v(x, 1)
+        return _sigmoid(v), _gelu_v(x, 3) * _sigmoid(v) * _sigmoid(-v)
+    return erfc(-x / mp.sqrt(2)) / 2, x * exp(-x * x / 2) / mp.sqrt(2 * PI)
 
 
-def _glu(m, x, dim=-1):
+def _glu(x, dim=-1):
     a, b = np.split(x, 2, axis=dim)
-    return a * _sigmoid(m, b)
+    return a * _sigmoid(b)
 
 
 def _half_open(rows: int, columns: int) -> Draw:
@@ -86,7 +87,7 @@ OPERATIONS = (
         Case("where the slope is nearly zero", ([-0.8, -0.7518, -0.75, -0.7],), torch_loses=_gelu_lost),
         Case("tanh", (normal(4, 5),), _tanh, torch_loses=_gelu_lost),
         Case("tanh, a single number", (normal(),), _tanh, torch_loses=_gelu_lost),
-        Case("tanh, many", (normal(40, 50, scale=5.0),), _tanh, torch_loses=_gelu_lost),
+        Case("tanh, many", (normal(10, 20, scale=5.0),), _tanh, torch_loses=_gelu_lost),
         Case("tanh, tails", ([-10.0, -9.0, -6.0, -3.0, 3.0, 6.0, 9.0],), _tanh, torch_loses=_gelu_lost),
         Case("tanh, ±30 and ±1000", ([-1000.0, -30.0, 30.0, 1000.0],), _tanh, torch_loses=_gelu_lost),
         Case("tanh, where the slope is nearly zero", ([-0.8, -0.7525, -0.75, -0.7],), _tanh, torch_loses=_gelu_lost),

@@ -1,35 +1,37 @@
 """Cases of the smooth activations."""
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
 import manual
 from reference.case import Case, ModuleCase, build, normal
 from reference.cases.activations.pointwise import pointwise
+from reference.exact import exp, log, tanh
 
 
-def _sigmoid(m, x):
-    return 1 / (1 + m.exp(-x))
+def _sigmoid(x):
+    return 1 / (1 + exp(-x))
 
 
-def _tanh(m, x):
-    return m.tanh(x)
+def _tanh(x):
+    return tanh(x)
 
 
-def _softsign(m, x):
-    return x / (1 + m.absolute(x))
+def _softsign(x):
+    return x / (1 + abs(x))
 
 
-def _tanhshrink(m, x):
-    return x - m.tanh(x)
+def _tanhshrink(x):
+    return x - tanh(x)
 
 
-def _logsigmoid(m, x):
-    return -m.log(1 + m.exp(-x))
+def _logsigmoid(x):
+    return -log(1 + exp(-x))
 
 
-def _softplus(m, x, beta=1.0, threshold=20.0):
-    return m.where(m.real(beta * x) > threshold, x, m.log(1 + m.exp(beta * x)) / beta)
+def _softplus(x, beta=1.0, threshold=20.0):
+    return np.where(beta * x > threshold, x, log(1 + exp(beta * x)) / beta)
 
 
 _quotient = "1 / (1 + |x|) − |x| / (1 + |x|)² cancels for large |x|"
@@ -79,6 +81,13 @@ OPERATIONS = (
         Case("beta", (normal(4, 5),), {"beta": 3.0}),
         Case("beta, tails", (normal(20, scale=9.0),), {"beta": 0.7, "threshold": 40.0}),
         Case("negative beta", (normal(4, 5),), {"beta": -1.5}),
+        Case("sharp", (normal(4, 5),), {"beta": 100.0}, torch_loses="the rounding of βx"),
+        Case(
+            "a high threshold",
+            ([-1000.0, -200.0, -90.0, 50.0, 90.0, 200.0, 800.0, 1000.0],),
+            {"threshold": 900.0},
+            torch_loses="exp(βx) overflows below the threshold",
+        ),
         Case("linear soon", (normal(20, scale=2.0),), {"threshold": 0.5}),
         Case("linear below zero", (normal(20),), {"threshold": -0.5}),
         Case("at the threshold", ([19.0, 20.0, 20.5],), smooth=False),

@@ -9,65 +9,61 @@ import torch
 import torch.nn.functional as F
 
 import manual
+from manual.arrays import sum_to_shape
 from reference.case import Case, ModuleCase, Operation, build, normal
 from reference.cases.losses.reduction import REDUCTIONS, reduced
+from reference.exact import detach, mp, parts
 
 
-def _cosine_embedding_loss(m, x1, x2, target, margin=0.0, reduction="mean"):
-    eps, margin = m.mp.mpf(1e-12), m.mp.mpf(margin)
+def _cosine_embedding_loss(x1, x2, target, margin=0.0, reduction="mean"):
     products = x1 * x2
-    inverse = (((x1**2).sum(-1) + eps) * ((x2**2).sum(-1) + eps)) ** -0.5
-    cosine = products.sum(-1) * inverse
-    unlike = (target == -1) & (m.real(cosine) >= margin)
+    inverse = (((x1**2).sum(-1) + 1e-12) * ((x2**2).sum(-1) + 1e-12)) ** -0.5
+    unlike = (target == -1) & (products.sum(-1) * inverse >= margin)
     sign = unlike * 1 - (target == 1)
-    terms = [(target == 1) * m.mp.one - unlike * margin + 0 * cosine]
+    terms = [(target == 1) * 1 - unlike * margin]
     for k in range(products.shape[-1]):
         product = products[..., k]
         # The product rule's two terms, which cancel: what moves the dot product, and what moves the norms
-        terms += [sign * product * m.real(inverse), sign * m.real(product) * (inverse - m.real(inverse))]
-    return [part for term in terms for part in reduced(term, reduction)]
+        terms += [sign * product * detach(inverse), sign * detach(product) * (inverse - detach(inverse))]
+    return reduced(terms, reduction)
 
 
-def _triplet(m, distance, anchor, positive, negative, margin, swap, reduction):
+def _triplet(distance, anchor, positive, negative, margin, swap, reduction):
     near, far = distance(anchor, positive), distance(anchor, negative)
     if swap:
         between = distance(positive, negative)
-        far = m.where(m.real(far) < m.real(between), far, between)
-    margin = m.mp.mpf(margin) + 0 * near
-    active = m.real(margin + near - far) >= 0
-    return [part for term in (margin, near, -far) for part in reduced(active * term, reduction)]
+        closer = sum(far) < sum(between)
+        far = [np.where(closer, *pair) for pair in zip(far, between)]
+    active = margin + sum(near) - sum(far) >= 0
+    return reduced([active * term for term in (margin, *near, *(-term for term in far))], reduction)
 
 
-def _norm(m, x, p):
-    size = m.absolute(x)
+def _norm(x, p):
+    size = abs(x)
     if p == np.inf:
-        place = np.argmax(m.real(size), axis=-1, keepdims=True)
-        return m.take(size, place, -1)[..., 0]
-    return np.asarray((size ** m.mp.mpf(p)).sum(axis=-1)) ** (1 / m.mp.mpf(p))
+        return np.take_along_axis(size, size.argmax(axis=-1, keepdims=True), -1)[..., 0]
+    return np.asarray((size**p).sum(axis=-1)) ** (1 / mp.mpf(p))
 
 
-def _triplet_margin_loss(m, anchor, positive, negative, margin=1.0, p=2.0, eps=1e-6, swap=False, reduction="mean"):
+def _triplet_margin_loss(anchor, positive, negative, margin=1.0, p=2.0, eps=1e-6, swap=False, reduction="mean"):
     def distance(a, b):
-        return _norm(m, np.atleast_1d(a - b) + m.mp.mpf(eps), p)
+        difference = np.atleast_1d(a - b) + eps
+        return [_norm(detach(difference), p), *parts(lambda moved: _norm(moved, p), difference)]
 
-    return _triplet(m, distance, anchor, positive, negative, margin, swap, reduction)
+    return _triplet(distance, anchor, positive, negative, margin, swap, reduction)
 
 
 def _triplet_margin_with_distance_loss(
-    m, anchor, positive, negative, distance_function=None, margin=1.0, swap=False, reduction="mean"
+    anchor, positive, negative, distance_function=None, margin=1.0, swap=False, reduction="mean"
 ):
     if distance_function is None:
-        return _triplet_margin_loss(m, anchor, positive, negative, margin=margin, swap=swap, reduction=reduction)
-
-    def distance(a, b):
-        return distance_function.definition(m, a, b)
-
-    return _triplet(m, distance, anchor, positive, negative, margin, swap, reduction)
+        return _triplet_margin_loss(anchor, positive, negative, margin=margin, swap=swap, reduction=reduction)
+    return _triplet(distance_function.definition, anchor, positive, negative, margin, swap, reduction)
 
 
 @dataclass(frozen=True)
 class Distance:
-    """A distance on three sides: arrays go to `manual`, tensors to torch."""
+    """A distance on three sides: arrays go to `manual`, tensors to torch, and the definition gives its terms."""
 
     manual: Callable[..., Any]
     torch: Callable[..., Any]
@@ -85,9 +81,7 @@ def _weighted_squares(a, b):
     def backward(grad_output, needs=None):
         grad = 2 * weights * difference * grad_output[..., None]
         need_a, need_b = needs or (True, True)
-        return manual.contract.sum_to_shape(grad, a.shape) if need_a else None, (
-            manual.contract.sum_to_shape(-grad, b.shape) if need_b else None
-        )
+        return sum_to_shape(grad, a.shape) if need_a else None, (sum_to_shape(-grad, b.shape) if need_b else None)
 
     return (weights * difference**2).sum(axis=-1), backward
 
@@ -95,7 +89,7 @@ def _weighted_squares(a, b):
 _SQUARES = Distance(
     _weighted_squares,
     lambda a, b: (torch.arange(1, a.shape[-1] + 1, dtype=a.dtype) * (a - b) ** 2).sum(dim=-1),
-    lambda m, a, b: (np.arange(1, a.shape[-1] + 1) * (a - b) ** 2).sum(axis=-1),
+    lambda a, b: [(k + 1) * (a[..., k] - b[..., k]) ** 2 for k in range(a.shape[-1])],
 )
 
 
@@ -113,7 +107,7 @@ _cosine_cases = (
         for reduction in REDUCTIONS
         for margin in (-0.9, 0.0, 0.3)
     ),
-    Case("float target", (normal(2, 3), normal(2, 3), [1.0, -1.0]), no_grad=(2,)),
+    Case("float target", (normal(2, 3), normal(2, 3), [1.0, -1.0]), no_grad=("grad_2",)),
     Case("no pair", (normal(3), normal(3), np.array(1))),
     Case("one pair, none", (normal(3), normal(3), np.array(-1)), {"reduction": "none", "margin": -1.0}),
     Case("batch of 0", (normal(0, 3), normal(0, 3), _mixed[:0]), judge="torch"),
@@ -127,7 +121,7 @@ _cosine_cases = (
     Case("x1 of one number broadcasts", (normal(4, 1), normal(4, 3), _mixed), {"margin": -1.0}),
     Case("targets that are no sign", (normal(3, 3), normal(3, 3), np.array([0, 2, 1])), {"reduction": "none"}),
     Case("at the margin", ([[1.0, 0.0], [0.0, 2.0]], [[0.0, 1.0], [1.0, 0.0]], np.array([-1, -1])), smooth=False),
-    Case("within the margin", ([[1.0, 0.0]], [[0.0, 1.0]], np.array([-1])), {"margin": 0.5}, zero=(0, 1)),
+    Case("within the margin", ([[1.0, 0.0]], [[0.0, 1.0]], np.array([-1])), {"margin": 0.5}, zero=("grad_0", "grad_1")),
     Case("nearly parallel", ([[1.0, 2.0, 3.0]], [[1.0001, 2.0, 3.0]], np.array([1]))),
     Case(
         "against a zero vector",
@@ -148,6 +142,11 @@ def _triplet_cases(*others: Case, **constants: Any):
         *(Case(reduction, _triples, {"reduction": reduction, **constants}) for reduction in REDUCTIONS),
         *(Case(f"margin, {reduction}", _triples, {"reduction": reduction, **wide}) for reduction in REDUCTIONS),
         *(Case(f"swap, {reduction}", _triples, {"reduction": reduction, "swap": True, **wide}) for reduction in REDUCTIONS),
+        Case(
+            "swap, one beyond the margin",
+            ([[0.0, 0.0], [0.0, 0.0], [0.0, 0.0]], [[0.1, 0.0], [2.0, 0.0], [0.5, 0.5]], [[5.0, 1.0], [0.5, 3.0], [0.6, 0.0]]),
+            {"swap": True, **constants},
+        ),
         Case("no batch", (normal(3), normal(3), normal(3)), wide),
         Case("three axes", (normal(2, 3, 4), normal(2, 3, 4), normal(2, 3, 4)), {"reduction": "none", **wide}),
         Case("batch of 0", (normal(0, 3), normal(0, 3), normal(0, 3)), constants, judge="torch"),
@@ -162,7 +161,7 @@ def _triplet_cases(*others: Case, **constants: Any):
             "eps makes the difference 0",
             ([[-1e-6, -1e-6]], [[0.0, 0.0]], [[0.5, 0.25]]),
             wide,
-            zero=() if "distance_function" in constants else (1,),
+            zero=() if "distance_function" in constants else ("grad_1",),
             judge="torch",
             smooth=False,
         ),
@@ -178,6 +177,7 @@ def _tie(**constants: Any):
 
 _nothing_added: dict[str, Any] = {"eps": 0.0, "reduction": "none"}
 _margin_cases = _triplet_cases(
+    Case("no features, p = 1", (normal(3, 0), normal(3, 0), normal(3, 0)), {"p": 1.0}, zero=("grad_0", "grad_1", "grad_2")),
     *(Case(f"p = {p}", _triples, {"p": p, "margin": 20.0, "reduction": "none"}) for p in (0.5, 1, 1.5, 2, 3, 4.5, np.inf)),
     *(Case(f"p = {p}, swap", _triples, {"p": p, "margin": 20.0, "swap": True}) for p in (1, 3, np.inf)),
     Case("eps", _triples, {"eps": 1e-3, "margin": 20.0, "reduction": "none"}),
@@ -199,7 +199,7 @@ _margin_cases = _triplet_cases(
             f"anchor on positive, p = {p}",
             ([[1.0, 2.0]], [[1.0, 2.0]], [[1.5, 2.75]]),
             {"p": p, "margin": 4.0, **_nothing_added},
-            zero=(1,),
+            zero=("grad_1",),
             smooth=False,
         )
         for p in (1, 1.5, 2, 3, np.inf)

@@ -1,0 +1,98 @@
+"""Everything there is to measure, and measuring it in processes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+
+from reference.accuracy import call, constants_of, sweep
+from reference.agreement import measure, measure_module
+from reference.case import ModuleCase
+from reference.cases import CHAPTERS
+from reference.record import Agreement
+
+DTYPES = ("float64", "float32")
+Run = tuple[str, partial[Agreement]]  # a label, and what measures it in a dtype
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An operation or a module of the catalogue: its cases, and the sweeps of a pointwise operation."""
+
+    name: str
+    chapter: str
+    is_module: bool
+    cases: tuple[Run, ...]
+    sweeps: tuple[Run, ...] = ()
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """The cases and the sweeps."""
+        return self.cases + self.sweeps
+
+    def measure(self, run: int, dtype: str) -> Agreement:
+        """Measure a case or a sweep in a dtype."""
+        label, function = self.runs[run]
+        try:
+            return function(dtype)
+        except Exception as exception:  # torch or the definition refuses the case; the others are worth their rows all the same
+            return Agreement(self.name, label, dtype, complaints=(f"the case itself raised {exception!r}",))
+
+
+def catalogue(seed: int = 0) -> list[Entry]:
+    """Every operation and module, chapter by chapter, on the numbers that a seed draws."""
+    entries = []
+    for chapter in CHAPTERS:
+        for operation in getattr(chapter, "OPERATIONS", ()):
+            cases = tuple((case.label, partial(measure, operation, case, seed=seed)) for case in operation.cases)
+            sweeps = tuple((call(operation, c), partial(sweep, operation, c, seed=seed)) for c in constants_of(operation))
+            entries.append(Entry(operation.name, operation.chapter, False, cases, sweeps))
+        modules: dict[str, list[ModuleCase]] = {}
+        for module in chapter.MODULES:
+            modules.setdefault(module.name, []).append(module)
+        for name, of_module in modules.items():
+            cases = tuple((case.inputs.label, partial(measure_module, case, seed=seed)) for case in of_module)
+            entries.append(Entry(name, of_module[0].chapter, True, cases))
+    return entries
+
+
+_entries: dict[str, Entry] = {}  # of this process
+
+
+def measure_all(entries: Sequence[Entry], dtypes: Sequence[str], seed: int = 0) -> Iterator[Agreement]:
+    """Measure every run of every entry in every dtype, in processes, one a core; what comes is in that order."""
+    tasks = [(entry.name, run, dtype) for entry in entries for run in range(len(entry.runs)) for dtype in dtypes]
+    # Where a process can be copied, torch is imported once.
+    context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+    with ProcessPoolExecutor(min(_cores(), max(len(tasks), 1)), context, _start, (seed,)) as pool:
+        try:
+            with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # of threads: no child uses the parent's
+                agreements = pool.map(_measure, tasks)
+            yield from agreements
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _start(seed: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends what runs
+    torch.set_num_threads(1)  # the arrays are small: more threads only wait for each other
+    _entries.update((entry.name, entry) for entry in catalogue(seed))
+
+
+def _measure(task: tuple[str, int, str]) -> Agreement:
+    name, run, dtype = task
+    return _entries[name].measure(run, dtype)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

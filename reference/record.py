@@ -1,0 +1,191 @@
+"""What is measured on a case, and the rule by which it passes.
+
+The measure is the ratio r = max |got − truth| / (u · scale), u the unit roundoff: about 1 for a perfect implementation in any
+dtype. A case passes with an r of at most LIMIT; the worst r of an operation is held against torch's worst as well.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from reference.exact import Exact, each, mp
+
+LIMIT = 30.0  # LAPACK's threshold
+BESIDE_TORCH = 4.0  # an operation's worst r up to which there is nothing to win
+TIMES_TORCH = 1.5  # above that, how many times torch's worst r it may be
+ILL_CONDITIONED = 2.0  # how many times torch's r is allowed where the conditioning of a long composition forbids LIMIT
+
+
+def allowed_beside(torch_ratio: float) -> float:
+    """The worst r that an operation may have, given torch's worst."""
+    return max(BESIDE_TORCH, TIMES_TORCH * torch_ratio)
+
+
+def rule() -> str:
+    """The rule in words."""
+    return (
+        f"A case passes with an r of at most {LIMIT:g}, an operation if its worst r is also at most "
+        f"max({BESIDE_TORCH:g}, {TIMES_TORCH:g} × torch's worst), where torch itself loses no digits."
+    )
+
+
+@dataclass(frozen=True)
+class Element:
+    """One element of an array: its input or index, torch's value, the truth in ten digits, our value and its r."""
+
+    place: str
+    torch: float
+    truth: str
+    ours: float
+    ratio: float
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One output or gradient: the largest error relative to the largest true value, and the ratios r of both sides.
+
+    `torch_ratio` is `None` where torch is the judge, so that its r says nothing; `lost` is the element where torch is furthest
+    off, if that is more than LIMIT.
+    """
+
+    name: str
+    error: float
+    ratio: float
+    torch_ratio: float | None
+    lost: Element | None = None
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """What was measured on one case in one dtype; it holds where there are no complaints.
+
+    `torch_loses` is what the case says; `None` where nobody need say why.
+    """
+
+    operation: str
+    case: str
+    dtype: str
+    quantities: tuple[Quantity, ...] = ()
+    complaints: tuple[str, ...] = ()
+    torch_loses: str | None = ""
+
+
+class Target:
+    """The truth of one array as floats of a dtype are held against it: beyond the largest of them it is infinite.
+
+    A scale below the smallest normal number counts as that, for there the spacing of numbers no longer shrinks; one that is not
+    finite, as |truth|. Truth and unit, u · scale, are held in float64: divided by a power of two that keeps the unit near 1,
+    the truth in two parts.
+    """
+
+    def __init__(self, exact: Exact, dtype: Any) -> None:
+        info = np.finfo(dtype)
+        largest, smallest, u = float(info.max), mp.mpf(float(info.smallest_normal)), mp.mpf(float(info.eps)) / 2
+
+        def unit(true: Any, scale: Any) -> Any:
+            return u * max(scale if mp.isfinite(scale) else abs(true), smallest) if mp.isfinite(true) else u
+
+        self.truth = each(lambda true: mp.sign(true) * mp.inf if abs(true) > largest else true)(exact.value)
+        self.finite = each(mp.isfinite)(self.truth).astype(bool)
+        units = each(unit, 2)(self.truth, exact.scale)
+        self._exponent = each(mp.mag)(units).astype(int)
+        divided = each(lambda x, e: mp.ldexp(x, -int(e)), 2)
+        true = divided(self.truth, self._exponent)
+        self._unit, self._high = divided(units, self._exponent).astype(float), true.astype(float)
+        self._low = each(lambda x, high: x - high if mp.isfinite(x) else 0, 2)(true, self._high).astype(float)
+
+    def ratios(self, got: Any) -> Any:
+        """The ratio r of each element. Where the truth is infinite or NaN, the same is expected."""
+        with np.errstate(invalid="ignore", over="ignore"):
+            ratios = self._distance(got) / self._unit
+        as_expected = (got == self._high) | (np.isnan(got) & np.isnan(self._high))
+        return np.where(self.finite & np.isfinite(got), ratios, np.where(as_expected, 0, np.inf))
+
+    def error(self, got: Any) -> float:
+        """Max |got − truth| / max |truth| over what is finite in the truth; 0 where that is below all normal numbers."""
+        true = abs(np.ldexp(self._high, self._exponent)[self.finite])
+        if not true.max(initial=0) >= np.finfo(np.float64).smallest_normal:
+            return 0.0
+        with np.errstate(invalid="ignore", over="ignore"):
+            return float(np.ldexp(self._distance(got), self._exponent)[self.finite].max() / true.max())
+
+    def near(self, one: Any, other: Any) -> bool:
+        """Whether two arrays differ by no more than LIMIT times what rounding explains."""
+        if one is None or other is None:
+            return one is other
+        with np.errstate(invalid="ignore", over="ignore"):
+            distance = abs(np.ldexp(one.astype(float), -self._exponent) - np.ldexp(other.astype(float), -self._exponent))
+            same = (one == other) | (np.isnan(one) & np.isnan(other))
+            return bool((same | (distance <= LIMIT * self._unit)).all())
+
+    def _distance(self, got: Any) -> Any:
+        """|got − truth|, divided by the power of two."""
+        return abs(np.ldexp(got.astype(float), -self._exponent) - self._high - self._low)
+
+
+class Record:
+    """Collects what is measured on one case; `limits` has the names of what may have an r above LIMIT, and how much."""
+
+    def __init__(self, operation: str, case: str, dtype: Any, torch_loses: str | None, torch_is_judge: bool = False) -> None:
+        self.operation, self.case, self.dtype = operation, case, np.dtype(dtype)
+        self.torch_loses, self.torch_is_judge = torch_loses, torch_is_judge
+        self.limits: dict[str, float] = {}
+        self.quantities: list[Quantity] = []
+        self.complaints: list[str] = []
+
+    def complain(self, complaint: str) -> None:
+        """Note what is wrong."""
+        self.complaints.append(complaint)
+
+    def compare(self, name: str, ours: Any, theirs: Any, target: Target | None, x: Any = None) -> None:
+        """Hold an array of ours and torch's against the truth; `x` is the input that belongs to each element, if one does.
+
+        Without a target they must be the same: indices, or `None`.
+        """
+        if theirs is None or ours is None:
+            if (ours is None) != (theirs is None):
+                self.complain(f"{name} must be {'None' if theirs is None else 'an array'}, got {type(ours).__name__}")
+            return
+        if not isinstance(ours, (np.ndarray, np.generic)):
+            self.complain(f"{name} must be an array, got {type(ours).__name__}")
+            return
+        dtype = theirs.dtype if target is None else self.dtype
+        if ours.dtype != dtype or ours.shape != theirs.shape:
+            self.complain(f"{name} must be {dtype} of shape {theirs.shape}, got {ours.dtype} of shape {ours.shape}")
+            return
+        if target is None:
+            same = bool((ours == theirs).all())
+            self.quantities.append(Quantity(name, float(not same), 0.0 if same else np.inf, 0.0))
+            if not same:
+                self.complain(f"{name}: {ours.tolist()}, in truth {theirs.tolist()}")
+            return
+        self._measure(name, ours, theirs, target, x)
+
+    def _measure(self, name: str, ours: Any, theirs: Any, target: Target, x: Any) -> None:
+        mine, torchs = target.ratios(ours), target.ratios(theirs)
+        worst, torchs_worst = float(mine.max(initial=0)), float(torchs.max(initial=0))
+
+        def element(ratios: Any) -> Element:
+            at = np.unravel_index(ratios.argmax(), ratios.shape)
+            place = str([int(index) for index in at]) if x is None else f"x = {x[at]}"
+            true = target.truth[at]
+            digits = mp.nstr(true if not 2 * abs(true) < np.finfo(self.dtype).smallest_subnormal else mp.zero, 10)
+            return Element(place, float(theirs[at]), digits, float(np.asarray(ours)[at]), float(mine[at]))
+
+        lost = element(torchs) if torchs_worst > LIMIT else None
+        torch_ratio = None if self.torch_is_judge else torchs_worst
+        self.quantities.append(Quantity(name, target.error(ours), worst, torch_ratio, lost))
+        limit = self.limits.get(name, LIMIT)
+        if not worst <= limit:
+            here = element(mine)
+            self.complain(f"{name}: r = {worst:.3g}, allowed {limit:.3g}: {here.ours:.10g} at {here.place}, in truth {here.truth}")
+        if lost and self.torch_loses == "":
+            self.complain(f"{name}: torch is off by r = {torchs_worst:.3g}, and the case does not say why")
+
+    def agreement(self) -> Agreement:
+        """What was collected."""
+        quantities, complaints = tuple(self.quantities), tuple(self.complaints)
+        return Agreement(self.operation, self.case, str(self.dtype), quantities, complaints, self.torch_loses)
