@@ -4,42 +4,88 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self, overload
 
 from manual.contract import Backward, needed
-from manual.module import Module
+from manual.module import Module, require_name, without_backward
 
 __all__ = ["ModuleDict", "ModuleList", "Sequential"]
 
 
-class ModuleList(Module):
-    """A list of modules, registered under their positions. It has no forward of its own."""
+class _Container(Module):
+    """Keeps all its child modules, those set as attributes too, in one dictionary, in order."""
 
-    def __init__(self, modules: Iterable[Module] | None = None) -> None:
-        self._modules: list[Module] = []
-        self.extend(modules or ())
+    _modules: dict[str, Module]
 
-    def named_children(self) -> Iterator[tuple[str, Module]]:
-        """The modules, named by their positions, then the modules that a subclass has as attributes."""
-        yield from ((str(position), module) for position, module in enumerate(self._modules))
-        yield from super().named_children()
+    def _children(self) -> Iterable[tuple[str, Module]]:
+        return self._modules.items()
 
-    def append(self, module: Module) -> Self:
-        """Add a module at the end."""
-        return self.extend([module])
+    def add_module(self, name: str, module: Module | None) -> None:
+        """Set a module under this name: in its place, or at the end where the name is new."""
+        self._modules[require_name(self, name)] = _require_module(self, module)
 
-    def extend(self, modules: Iterable[Module]) -> Self:
-        """Add modules at the end. If one of them is not a module, none is added."""
-        added = [_require_module(self, module) for module in modules]
-        self._modules.extend(added)
-        return self
+    def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(value, Module) or name in vars(self).get("_modules", ()):
+            self.add_module(name, value)
+        else:
+            super().__setattr__(name, value)
 
-    def insert(self, index: int, module: Module) -> None:
-        """Insert a module before position `index`."""
-        self._modules.insert(index, _require_module(self, module))
+    def __getattr__(self, name: str) -> Any:  # asked for what is no plain attribute
+        try:
+            return vars(self)["_modules"][name]
+        except KeyError:
+            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}", name=name, obj=self) from None
 
     def __len__(self) -> int:
         return len(self._modules)
 
+
+class _Sequence(_Container):
+    """What `ModuleList` and `Sequential` share: modules in order, named by their positions."""
+
+    def append(self, module: Module) -> Self:
+        """Add a module at the end, named by its position."""
+        return self.extend([module])
+
+    def extend(self, modules: Iterable[Module]) -> Self:
+        """Add modules at the end, named by their positions. If one of them is not a module, none is added."""
+        for module in [_require_module(self, module) for module in modules]:
+            self._modules[str(len(self))] = module
+        return self
+
+    def insert(self, index: int, module: Module) -> Self:
+        """Insert a module before position `index`, and name all modules by their positions."""
+        if not -len(self) <= index <= len(self):
+            raise IndexError(f"{type(self).__name__}: index must lie in [{-len(self)}, {len(self)}], got {index}")
+        modules = list(self)
+        modules.insert(index, _require_module(self, module))
+        return self._number(modules)
+
+    def pop(self, index: int = -1) -> Module:
+        """Remove a module and return it."""
+        module = list(self)[index]
+        del self[index]
+        return module
+
+    def _number(self, modules: list[Module]) -> Self:
+        self._modules = {str(position): module for position, module in enumerate(modules)}
+        return self
+
     def __iter__(self) -> Iterator[Module]:
-        return iter(self._modules)
+        return iter(self._modules.values())
+
+    def __setitem__(self, index: int, module: Module) -> None:
+        self._modules[list(self._modules)[index]] = _require_module(self, module)
+
+    def __delitem__(self, index: int | slice) -> None:
+        modules = list(self)
+        del modules[index]
+        self._number(modules)
+
+
+class ModuleList(_Sequence):
+    """A list of modules, registered under their positions. It has no forward of its own."""
+
+    def __init__(self, modules: Iterable[Module] | None = None) -> None:
+        self._modules = {}
+        self.extend(modules or ())
 
     @overload
     def __getitem__(self, index: int) -> Module: ...
@@ -47,20 +93,8 @@ class ModuleList(Module):
     def __getitem__(self, index: slice) -> "ModuleList": ...
     def __getitem__(self, index: int | slice) -> Module:
         if isinstance(index, slice):
-            part = type(self)()
-            part.extend(self._modules[index])
-            return part
-        return self._modules[index]
-
-    def __setitem__(self, index: int, module: Module) -> None:
-        self._modules[index] = _require_module(self, module)
-
-    def __delitem__(self, index: int | slice) -> None:
-        del self._modules[index]
-
-    def pop(self, index: int = -1) -> Module:
-        """Remove a module and return it."""
-        return self._modules.pop(index)
+            return type(self)().extend(list(self)[index])
+        return list(self)[index]
 
     def __add__(self, other: Iterable[Module]) -> "ModuleList":
         return ModuleList([*self, *other])
@@ -69,7 +103,7 @@ class ModuleList(Module):
         return self.extend(other)
 
 
-class Sequential(Module):
+class Sequential(_Sequence):
     """Modules one after another: each takes the output of the one before.
 
     Forward:   y = fₙ(… f₂(f₁(x)))
@@ -80,16 +114,22 @@ class Sequential(Module):
 
     def __init__(self, *modules: Module | Mapping[str, Module]) -> None:
         named = modules[0] if len(modules) == 1 and isinstance(modules[0], Mapping) else None
-        self._modules: dict[str, Module] = {}
+        self._modules = {}
         for name, module in named.items() if named is not None else enumerate(modules):
-            self._modules[_require_name(self, str(name))] = _require_module(self, module)
+            self._modules[require_name(self, str(name))] = _require_module(self, module)
 
     def forward(self, input: Any) -> tuple[Any, Backward]:
         """Run the modules in order."""
         modules = list(self._modules.values())
         backwards = []
         for module in modules:
-            input, module_backward = module.forward(input)
+            result = module.forward(input)
+            try:
+                input, module_backward = result
+                if not callable(module_backward):
+                    raise TypeError
+            except (TypeError, ValueError):
+                raise without_backward(module, result) from None
             backwards.append(module_backward)
 
         def backward(grad_output, needs=None):
@@ -105,59 +145,6 @@ class Sequential(Module):
 
         return input, backward
 
-    def named_children(self) -> Iterator[tuple[str, Module]]:
-        """The modules, each with its name, then the modules that a subclass has as attributes."""
-        yield from self._modules.items()
-        yield from super().named_children()
-
-    def append(self, module: Module) -> Self:
-        """Add a module at the end, named by its position."""
-        return self.extend([module])
-
-    def extend(self, modules: Iterable[Module]) -> Self:
-        """Add modules at the end, named by their positions. If one of them is not a module, none is added."""
-        for module in [_require_module(self, module) for module in modules]:
-            self._modules[str(len(self))] = module
-        return self
-
-    def insert(self, index: int, module: Module) -> Self:
-        """Insert a module before position `index`, and name all modules by their positions."""
-        if not -len(self) <= index <= len(self):
-            raise IndexError(f"Sequential: index must lie in [{-len(self)}, {len(self)}], got {index}")
-        modules = list(self)
-        modules.insert(index, _require_module(self, module))
-        return self._number(modules)
-
-    def pop(self, index: int) -> Module:
-        """Remove a module and return it."""
-        module = self[index]
-        del self[index]
-        return module
-
-    def _number(self, modules: list[Module]) -> Self:
-        self._modules = {str(position): module for position, module in enumerate(modules)}
-        return self
-
-    def __len__(self) -> int:
-        return len(self._modules)
-
-    def __iter__(self) -> Iterator[Module]:
-        return iter(self._modules.values())
-
-    def __add__(self, other: "Sequential") -> "Sequential":
-        return Sequential(*self, *other) if isinstance(other, Sequential) else NotImplemented
-
-    def __iadd__(self, other: "Sequential") -> Self:
-        return self.extend(other) if isinstance(other, Sequential) else NotImplemented
-
-    def __setitem__(self, index: int, module: Module) -> None:
-        self._modules[list(self._modules)[index]] = _require_module(self, module)
-
-    def __delitem__(self, index: int | slice) -> None:
-        modules = list(self)
-        del modules[index]
-        self._number(modules)
-
     @overload
     def __getitem__(self, index: int) -> Module: ...
     @overload
@@ -167,24 +154,25 @@ class Sequential(Module):
             return Sequential(dict(list(self._modules.items())[index]))
         return list(self)[index]
 
+    def __add__(self, other: "Sequential") -> "Sequential":
+        return Sequential(*self, *other) if isinstance(other, Sequential) else NotImplemented
 
-class ModuleDict(Module):
+    def __iadd__(self, other: "Sequential") -> Self:
+        return self.extend(other) if isinstance(other, Sequential) else NotImplemented
+
+
+class ModuleDict(_Container):
     """A dictionary of modules, registered under their keys. It has no forward of its own."""
 
     def __init__(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]] | None = None) -> None:
-        self._modules: dict[str, Module] = {}
+        self._modules = {}
         self.update(modules or {})
-
-    def named_children(self) -> Iterator[tuple[str, Module]]:
-        """The modules, named by their keys, then the modules that a subclass has as attributes."""
-        yield from self._modules.items()
-        yield from super().named_children()
 
     def update(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]]) -> None:
         """Set several modules. If one of them does not fit, none is set."""
         added = dict(modules)
         for name, module in added.items():
-            _require_name(self, name)
+            require_name(self, name)
             _require_module(self, module)
         self._modules.update(added)
 
@@ -208,9 +196,6 @@ class ModuleDict(Module):
         """Remove all modules."""
         self._modules.clear()
 
-    def __len__(self) -> int:
-        return len(self._modules)
-
     def __iter__(self) -> Iterator[str]:
         return iter(self._modules)
 
@@ -221,7 +206,7 @@ class ModuleDict(Module):
         return self._modules[key]
 
     def __setitem__(self, key: str, module: Module) -> None:
-        self.update({key: module})
+        self.add_module(key, module)
 
     def __delitem__(self, key: str) -> None:
         del self._modules[key]
@@ -231,9 +216,3 @@ def _require_module(container: Module, module: Any) -> Module:
     if not isinstance(module, Module):
         raise TypeError(f"{type(container).__name__}: expected a Module, got {type(module).__name__}")
     return module
-
-
-def _require_name(container: Module, name: Any) -> str:
-    if not isinstance(name, str) or not name or "." in name:
-        raise ValueError(f"{type(container).__name__}: a name must be a non-empty string without dots, got {name!r}")
-    return name

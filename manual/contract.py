@@ -35,11 +35,12 @@ def _refuse_unlike(op: str, names: list[str], arrays: tuple[Any, ...]) -> None:
         if array is None:
             continue
         if not isinstance(array, (np.ndarray, np.floating)):
-            raise TypeError(f"{op}: {name} must be a NumPy array, got {type(array).__name__}")
+            raise TypeError(f"{op}: {name} must be a NumPy array, got {type(array).__name__}; np.asarray({name}) makes one")
         if array.dtype.kind != "f":
             raise TypeError(f"{op}: {name} must hold floating-point numbers, got {array.dtype}")
         if dtype is not None and array.dtype != dtype:
-            raise TypeError(f"{op}: {name} must have the dtype of {first}, {dtype}, got {array.dtype}")
+            remedy = f"{first}.astype(np.{array.dtype}), or the module in {dtype}: module.to(np.{dtype})"
+            raise TypeError(f"{op}: {name} must have the dtype of {first}, {dtype}, got {array.dtype}; use {remedy}")
         first, dtype = first or name, array.dtype
 
 

@@ -8,7 +8,8 @@ import math
 import os
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from contextvars import copy_context
 from functools import lru_cache
 
@@ -74,7 +75,11 @@ def in_threads(task: Callable[[int], None], count: int) -> None:
 
     with np.errstate():  # at its end NumPy's settings are again what they were, the size of its buffer too
         np.setbufsize(BUFFER)
-        helping = [_helpers(threads - 1).submit(copy_context().run, work) for _ in range(threads - 1)]
+        helping: list[Future[None]] = []
+        with suppress(RuntimeError):  # no thread is to be had, as while the interpreter exits: the caller does it all
+            for _ in range(threads - 1):
+                helper = _helpers(threads - 1).submit(copy_context().run, work)
+                helping.append(helper)
         try:
             work()
         finally:

@@ -8,7 +8,6 @@ _REASONS = {
         LazyConvTranspose3d LazyInstanceNorm1d LazyInstanceNorm2d LazyInstanceNorm3d LazyLinear UninitializedBuffer
         UninitializedParameter
     """,
-    "`Module.register_buffer` takes the array itself": "Buffer",
     "chapter to come: convolution": """
         Conv1d Conv2d Conv3d ConvTranspose1d ConvTranspose2d ConvTranspose3d Fold Unfold
     """,

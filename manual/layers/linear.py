@@ -90,6 +90,8 @@ def _misfit(x: Array, weight: Array, bias: Array | None) -> ValueError:
 class Linear(Module):
     """`linear` with its weight and bias, which start from U(−1/√in_features, 1/√in_features)."""
 
+    bias: Parameter | None
+
     def __init__(
         self,
         in_features: int,
@@ -101,7 +103,8 @@ class Linear(Module):
     ) -> None:
         self.in_features, self.out_features = in_features, out_features
         self.weight = Parameter(uniform_fan_in((out_features, in_features), in_features, dtype, generator))
-        self.bias = Parameter(uniform_fan_in((out_features,), in_features, dtype, generator)) if bias else None
+        own_bias = Parameter(uniform_fan_in((out_features,), in_features, dtype, generator)) if bias else None
+        self.register_parameter("bias", own_bias)
 
     def forward(self, input: Array) -> tuple[Array, Backward]:
         """Map `input` (..., in_features) to (..., out_features)."""
@@ -155,6 +158,8 @@ def bilinear(x1: Array, x2: Array, weight: Array, bias: Array | None = None, /) 
 class Bilinear(Module):
     """`bilinear` with its weight and bias, which start from U(−1/√in1_features, 1/√in1_features)."""
 
+    bias: Parameter | None
+
     def __init__(
         self,
         in1_features: int,
@@ -168,7 +173,8 @@ class Bilinear(Module):
         self.in1_features, self.in2_features, self.out_features = in1_features, in2_features, out_features
         shape = (out_features, in1_features, in2_features)
         self.weight = Parameter(uniform_fan_in(shape, in1_features, dtype, generator))
-        self.bias = Parameter(uniform_fan_in((out_features,), in1_features, dtype, generator)) if bias else None
+        own_bias = Parameter(uniform_fan_in((out_features,), in1_features, dtype, generator)) if bias else None
+        self.register_parameter("bias", own_bias)
 
     def forward(self, input1: Array, input2: Array) -> tuple[Array, Backward]:
         """Map `input1` (..., in1_features) and `input2` (..., in2_features) to (..., out_features)."""

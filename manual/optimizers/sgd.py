@@ -46,13 +46,12 @@ class SGD(Optimizer):
             nesterov=nesterov,
             maximize=maximize,
         )
-        self.momentum_buffers: dict[Parameter, Array] = {}
 
     def check(self, group: dict[str, Any]) -> None:
-        """Refuse negative settings, and Nesterov's momentum without momentum or with dampening."""
-        for name in ("lr", "momentum", "weight_decay"):
-            if not group[name] >= 0:
-                raise ValueError(f"SGD: {name} must not be negative, got {group[name]}")
+        """Refuse what are no numbers, negative ones, and Nesterov's momentum without momentum or with dampening."""
+        self.require_numbers(group, "lr", "momentum", "weight_decay")
+        self.require_numbers(group, "dampening", signed=True)
+        self.require_bools(group, "nesterov", "maximize")
         if group["nesterov"] and (group["momentum"] == 0 or group["dampening"] != 0):
             raise ValueError(
                 "SGD: nesterov needs momentum above 0 and dampening 0, "
@@ -61,42 +60,44 @@ class SGD(Optimizer):
 
     def step(self) -> None:
         """Update every parameter that has a gradient."""
-        for group in self.param_groups:
-            step_size = -group["lr"]
+        for group, parameters in self.due():
+            step_size = -float(group["lr"])
             plain = not (group["momentum"] or group["weight_decay"] or group["maximize"])
-            for parameter in group["params"]:
-                direction = parameter.grad
-                if direction is None:
-                    continue
+            for parameter in parameters:
+                direction: Any = parameter.grad
                 if not plain:
                     direction = self._direction(parameter, direction, group)
                 _add_multiple(parameter.data, step_size, direction)
 
     def _direction(self, parameter: Parameter, grad: Array, group: dict[str, Any]) -> Array:
-        momentum = group["momentum"]
+        # As Python's numbers, the settings leave float32 as it is
+        momentum, damped, weight_decay = float(group["momentum"]), 1 - float(group["dampening"]), float(group["weight_decay"])
         if group["maximize"]:
             grad = -grad
-        if group["weight_decay"]:
-            grad = grad + group["weight_decay"] * parameter.data
+        if weight_decay:
+            grad = grad + weight_decay * parameter.data
         if not momentum:
             return grad
-        buffer = self.momentum_buffers.get(parameter)
+        state = self.state.setdefault(parameter, {})
+        buffer = state.get("momentum_buffer")
         if buffer is None:
-            buffer = self.momentum_buffers[parameter] = np.array(grad)
+            buffer = state["momentum_buffer"] = np.array(grad)
         else:
+            if buffer.dtype != grad.dtype:  # since the module was converted
+                buffer = state["momentum_buffer"] = buffer.astype(grad.dtype)
             buffer *= momentum
-            buffer += (1 - group["dampening"]) * grad
+            buffer += damped * grad
         return grad + momentum * buffer if group["nesterov"] else buffer
 
 
 def _add_multiple(w: Array, scale: float, direction: Array) -> None:
-    """Add scale · direction to w in place: in one pass by BLAS's axpy, where the arrays allow it.
+    """Add scale · direction, of the same shape and dtype, to w in place: in one pass by BLAS's axpy, where w allows it.
 
     SciPy brings a BLAS of its own, beside NumPy's. While the threads of one wait for more work, they slow down those of the other.
     So axpy gets pieces that are too small to start threads for.
     """
     axpy = AXPY.get(w.dtype)
-    if axpy is None or not (w.size and w.flags.carray and w.shape == direction.shape and w.dtype == direction.dtype):
+    if axpy is None or not (w.size and w.flags.carray):
         w += direction * scale
         return
     w, direction, size = w.ravel(), direction.ravel(), w.size
