@@ -149,7 +149,7 @@ def test_gumbel_softmax_draws_anew_in_the_dtype_of_the_logits():
 @pytest.mark.parametrize(
     ("constants", "message"),
     [
-        ({"tau": 0.0}, "gumbel_softmax: tau must not be 0"),
+        ({"tau": 0.0}, "gumbel_softmax: tau must be a number other than 0"),
         ({"dim": 2}, "gumbel_softmax: dim must lie in"),
         ({"noise": np.zeros(3)}, r"gumbel_softmax: noise must have shape \(2, 3\), got \(3,\)"),
     ],
