@@ -118,7 +118,8 @@ def gelu(x: Array, /, *, approximate: str = "none") -> tuple[Array, Backward]:
     require_choice("gelu", "approximate", approximate, ("none", "tanh"))
     if approximate == "tanh":
         return elementwise("gelu", _gelu_tanh, x, within=(-4.0, 10.0), beyond=_gelu_tanh_far)
-    return elementwise("gelu", _gelu, x, within=(-4.8, 14.0), beyond=_gelu_far)
+    lowest = -4.8 if x.dtype == np.float32 else -3.8  # further down ndtr loses five bits
+    return elementwise("gelu", _gelu, x, within=(lowest, 14.0), beyond=_gelu_far)
 
 
 def _gelu(x):
@@ -140,7 +141,7 @@ def _gelu_far(x):
 
 
 def _normal_cdf(x: Array, density: Array) -> Array:
-    """Φ(x) from −4.8 on, given φ(x)."""
+    """Φ(x) within the limits, given φ(x)."""
     if x.dtype != np.float32:
         return ndtr(x)
     # SciPy's ndtr takes several times as long as all the rest. Single precision needs no more than a short continued fraction.

@@ -180,7 +180,7 @@ def kl_div(x: Array, target: Array, /, *, reduction: str = "mean", log_target: b
 def _divergence(x, t):
     with np.errstate(divide="ignore", invalid="ignore"):
         log_ratio = np.log(t)
-    log_ratio = log_ratio.clip(np.finfo(t.dtype).min, math.inf)  # log 0 is −∞, and 0 · ∞ would be NaN
+    log_ratio = log_ratio.clip(-1000.0, math.inf)  # log 0 is −∞, and 0 · ∞ would be NaN; all other logarithms are above
     log_ratio -= x
 
     def target_slope():
