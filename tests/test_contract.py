@@ -87,13 +87,14 @@ def test_output_is_new_or_read_only(operation, case):
         assert not shares or not part.flags.writeable
 
 
-def test_output_that_backward_reads_is_read_only(operation, case):
-    """Whatever of the outputs can be overwritten is not what the gradients are made of."""
+def test_what_may_be_overwritten_no_backward_reads(operation, case):
+    """Outputs, gradients and the arrays of which they are views: what of them is not read-only makes no later gradient."""
     arguments, grad_output = prepare(operation, case)
-    given = [array for array in leaves(arguments) if array is not None]
+    given = [array for array in leaves((arguments, grad_output)) if array is not None]
     output, backward = operation.manual(*arguments, **case.constants)
-    expected = copies(backward(grad_output))
-    for part in leaves(output):
+    grads = backward(grad_output)
+    expected = copies(grads)
+    for part in leaves((output, grads)):
         while isinstance(part, np.ndarray):
             if part.flags.writeable and not any(np.shares_memory(part, array) for array in given):
                 part.fill(np.nan if is_float(part) else 1)

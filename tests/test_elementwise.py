@@ -8,6 +8,7 @@ import pytest
 import manual
 from manual.elementwise import elementwise
 from manual.threads import LARGE, PART
+from reference import oracle
 from reference.accuracy import call, constants_of
 from reference.cases import OPERATIONS
 
@@ -346,3 +347,34 @@ def test_nan_stays_where_it_is(pointwise, constants, dtype):
     assert np.isnan(got[0][2])
     for with_nan, without in zip(got, expected, strict=True):
         np.testing.assert_array_equal(np.delete(with_nan, 2), without)
+
+
+# -- Cotangents that are not finite
+
+
+MASKED = [
+    ("relu", {}),
+    ("relu6", {}),
+    ("threshold", {"threshold": 0.25, "value": 1.0}),
+    ("hardtanh", {}),
+    ("hardshrink", {}),
+    ("hardshrink", {"lambd": np.inf}),
+    ("softshrink", {}),
+]
+
+
+@pytest.mark.parametrize("parts", [False, True])
+@pytest.mark.parametrize(("name", "constants"), MASKED)
+@pytest.mark.parametrize("infinite", [np.inf, -np.inf, np.nan])
+def test_a_mask_stops_what_is_not_finite(name, constants, infinite, parts, dtype, request):
+    """Where the slope is 0, so is the gradient, whatever comes back; elsewhere that comes through. As in torch."""
+    if parts:
+        request.getfixturevalue("small_parts")
+    x = np.array([-np.inf, -9.0, -1.0, -0.5, -0.0, 0.0, 0.25, 0.5, 1.0, 3.0, 6.0, 9.0, np.inf], dtype)
+    g = np.full_like(x, infinite)
+    theirs = oracle.Call(OPERATIONS[name].torch, (x,), constants, {"grad_0"}).results(g)
+    output, backward = getattr(manual, name)(x, **constants)
+    np.testing.assert_array_equal(output, theirs["output"], strict=True)
+    np.testing.assert_array_equal(backward(g)[0], theirs["grad_0"], strict=True)
+    (of_zero_axes,) = getattr(manual, name)(x[1], **constants)[1](g[1])
+    np.testing.assert_array_equal(of_zero_axes, theirs["grad_0"][1], strict=True)

@@ -190,7 +190,7 @@ def softshrink(x: Array, /, *, lambd: float = 0.5) -> tuple[Array, Backward]:
     """
     require_floats("softshrink", "x", x)
     lambd = require_number("softshrink", "lambd", lambd, "a finite number of at least 0")
-    if lambd > np.finfo(x.dtype).max:
+    if lambd > float(np.finfo(x.dtype).max):
         raise ValueError(f"softshrink: lambd must be a number that {x.dtype} can hold, got {lambd}")
 
     def curve(x):

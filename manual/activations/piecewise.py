@@ -167,13 +167,13 @@ def rrelu(
     require_generator("rrelu", generator)
     if lower > upper:
         raise ValueError(f"rrelu: lower must not be above upper, got {lower} and {upper}")
+    if noise is not None:
+        require_floats("rrelu", "noise", noise)
+        require_shape("rrelu", "noise", noise, x.shape)
     if not training:
         return elementwise("rrelu", _leaky_with((lower + upper) / 2), x)
     if noise is None:
         noise = np.random.default_rng(generator).uniform(lower, upper, x.shape)
-    else:
-        require_floats("rrelu", "noise", noise)
-        require_shape("rrelu", "noise", noise, x.shape)
     finite = bool(np.isfinite(noise).all())
 
     def curve(x, noise):

@@ -4,7 +4,18 @@ from typing import Any
 
 import numpy as np
 
-from manual.contract import Array, Backward, needed, require_flags, require_floats, require_indices, require_integer, require_shape
+from manual.contract import (
+    REDUCTIONS,
+    Array,
+    Backward,
+    needed,
+    require_choice,
+    require_flags,
+    require_floats,
+    require_indices,
+    require_integer,
+    require_shape,
+)
 from manual.losses.reduction import reduce
 from manual.module import Module
 
@@ -51,6 +62,7 @@ def ctc_loss(
     x = log_probs if log_probs.ndim == 3 else log_probs[:, None]
     steps, count, classes = x.shape
     blank = require_integer(op, "blank", blank)
+    require_choice(op, "reduction", reduction, REDUCTIONS)
     require_flags(op, zero_infinity=zero_infinity)
     if not 0 <= blank < classes:
         raise ValueError(f"{op}: blank must be a class from 0 to {classes - 1}, got {blank}")

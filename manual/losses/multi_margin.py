@@ -185,6 +185,7 @@ def multilabel_soft_margin_loss(
     """
     op = "multilabel_soft_margin_loss"
     require_floats(op, "x weight?", x, weight)
+    require_choice(op, "reduction", reduction, REDUCTIONS)
     t = targets_like(op, x, target)
     if x.ndim == 0:
         raise ValueError(f"{op}: x must have shape (..., C), got ()")
@@ -201,7 +202,6 @@ def multilabel_soft_margin_loss(
         return weight * entropy, weight * slope, target_slope and (lambda: weight * target_slope()), entropy
 
     if reduction != "none":
-        require_choice(op, "reduction", reduction, REDUCTIONS)
         losses = math.prod(shape[:axis] + shape[axis + 1 :]) if reduction == "mean" else 1
         return elementwise(op, of_each_class, x, t, weight, reduction="mean", total=classes * losses)
     entropies, curve_backward = elementwise(op, of_each_class, x, t, weight)

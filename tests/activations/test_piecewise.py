@@ -53,6 +53,25 @@ def test_slopes_are_exact():
     assert slopes(np.array([2.0, -2.0], np.float32), 1e30, True).tolist() == [1.0, float(np.float32(1e30))]
 
 
+@pytest.mark.parametrize("slope", [np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x, slope: manual.leaky_relu(x, negative_slope=slope),
+        lambda x, slope: manual.prelu(x, np.array([slope], x.dtype)),
+        lambda x, slope: manual.prelu(x, np.array([0.5, slope], x.dtype)),
+        lambda x, slope: manual.rrelu(x, training=True, noise=np.full_like(x, slope)),
+    ],
+)
+def test_a_slope_that_is_not_finite_reaches_what_is_negative_alone(function, slope, dtype):
+    """What is positive stays as it is, and so does its gradient."""
+    x, g = np.array([[3.0, 2.0], [np.inf, -1.0]], dtype), np.array([[2.0, -1.0], [4.0, 1.0]], dtype)
+    output, backward = function(x, slope)
+    expected = np.array([[3.0, 2.0], [np.inf, -slope]], dtype)
+    np.testing.assert_array_equal(output, expected, strict=True)
+    np.testing.assert_array_equal(backward(g)[0], np.array([[2.0, -1.0], [4.0, slope]], dtype), strict=True)
+
+
 def test_prelu_at_the_kink():
     output, backward = manual.prelu(np.array([0.0, -0.0]), np.array([0.25]))
     grad_x, grad_weight = backward(np.array([2.0, -4.0]))
