@@ -6,13 +6,29 @@ from typing import Any
 
 import numpy as np
 
-from manual.contract import Array, broadcast_shape
+from manual.contract import FLOAT32, FLOAT64, Array, broadcast_shape
+
+BOOL = np.dtype(bool)
+# Of each format, the integers of its size
+BITS: dict[np.dtype[Any], np.dtype[Any]] = {FLOAT32: np.dtype(np.int32), FLOAT64: np.dtype(np.int64)}
 
 
 def broadcast(op: str, **arrays: Array) -> tuple[Array, ...]:
     """The arrays, repeated to the shape to which all broadcast, without copies."""
     shape = broadcast_shape(op, **arrays)
     return tuple(array if array.shape == shape else np.broadcast_to(array, shape) for array in arrays.values())
+
+
+def where_true(mask: Array, x: Any, out: Array | None = None) -> Array:
+    """What x holds where the mask is true, and 0 where it is not, be it ∞ or NaN there: the bits of x times 1 or 0."""
+    bits = BITS[x.dtype]
+    if out is None:
+        chosen = mask.astype(bits)
+    else:
+        chosen = out.view(bits)
+        chosen[...] = mask
+    chosen *= x.view(bits)
+    return chosen.view(x.dtype)
 
 
 def sum_to_shape(grad: Array, shape: tuple[int, ...]) -> Array:

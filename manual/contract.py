@@ -5,6 +5,7 @@ gradient of the output back to the arrays: it returns a tuple with one gradient 
 have or where `needs` says that nobody wants it.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -15,54 +16,76 @@ Array = NDArray[Any]
 Gradients = tuple[Any, ...]
 Backward = Callable[..., Gradients]
 
+FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)  # the formats in which everything is computed
+REDUCTIONS = "none", "mean", "sum"
+
+# -- Arrays
+
 
 def require_floats(op: str, names: str, *arrays: Any) -> None:
-    """Refuse what is not a floating-point array, and floating-point arrays of different dtypes. `None` passes."""
+    """Refuse what is not an array of float32 or of float64, and arrays of both. `None` passes where a name ends in `?`."""
     dtype = None
     for array in arrays:
-        if array is None:
+        if type(array) is np.ndarray and array.dtype is dtype:
             continue
-        is_array = type(array) is np.ndarray or isinstance(array, (np.ndarray, np.floating))
-        if not is_array or (array.dtype is not dtype and (dtype is not None or array.dtype.kind != "f")):
-            return _refuse_unlike(op, names.split(), arrays)
-        dtype = array.dtype
+        if dtype is None and type(array) is np.ndarray and (array.dtype is FLOAT64 or array.dtype is FLOAT32):
+            dtype = array.dtype
+        else:
+            return _require_floats(op, names.split(), arrays)
     return None
 
 
-def _refuse_unlike(op: str, names: list[str], arrays: tuple[Any, ...]) -> None:
+def _require_floats(op: str, names: list[str], arrays: tuple[Any, ...]) -> None:
+    """The same in full: scalars, subclasses, `None`, and the words for what is refused."""
     first, dtype = "", None
-    for name, array in zip(names, arrays, strict=True):
-        if array is None:
+    for marked, array in zip(names, arrays, strict=True):
+        name = marked.rstrip("?")
+        if array is None and name != marked:
             continue
-        if not isinstance(array, (np.ndarray, np.floating)):
-            raise TypeError(f"{op}: {name} must be a NumPy array, got {type(array).__name__}; np.asarray({name}) makes one")
-        if array.dtype.kind != "f":
-            raise TypeError(f"{op}: {name} must hold floating-point numbers, got {array.dtype}")
+        _require_array(op, name, array)
+        if array.dtype not in (FLOAT32, FLOAT64):
+            expected = "be of native float32 or float64" if array.dtype.kind == "f" else "hold floating-point numbers"
+            near = "float32" if array.dtype.itemsize <= 4 else "float64"
+            how = f"; convert it: {name}.astype(np.{near})" if array.dtype.kind in "fiub" else ""
+            raise TypeError(f"{op}: {name} must {expected}, got {array.dtype}{how}")
         if dtype is not None and array.dtype != dtype:
-            remedy = f"{first}.astype(np.{array.dtype}), or the module in {dtype}: module.to(np.{dtype})"
-            raise TypeError(f"{op}: {name} must have the dtype of {first}, {dtype}, got {array.dtype}; use {remedy}")
+            how = f"convert it: {name}.astype(np.{dtype}), or the module that it belongs to: module.to(np.{dtype})"
+            raise TypeError(f"{op}: {name} must have the dtype of {first}, {dtype}, got {array.dtype}; {how}")
         first, dtype = first or name, array.dtype
 
 
 def require_indices(op: str, name: str, array: Any) -> None:
     """Refuse what is not an array of integers."""
-    if not isinstance(array, (np.ndarray, np.integer)):
-        raise TypeError(f"{op}: {name} must be a NumPy array, got {type(array).__name__}")
+    _require_array(op, name, array)
     if array.dtype.kind not in "iu":
         raise TypeError(f"{op}: {name} must hold integer indices, got {array.dtype}")
+
+
+def _require_array(op: str, name: str, array: Any, expected: str = "a NumPy array") -> None:
+    """Refuse what is not an array, and arrays with an arithmetic of their own: masked ones, matrices, those with units."""
+    kind = type(array)
+    if not isinstance(array, (np.ndarray, np.generic)):
+        holds_numbers = hasattr(array, "__array__") or isinstance(array, (list, tuple, int, float))
+        how = f"; convert it: np.asarray({name})" if holds_numbers else ""
+        raise TypeError(f"{op}: {name} must be {expected}, got {kind.__name__}{how}")
+    if isinstance(array, np.ndarray) and (kind.__mul__, kind.__array_ufunc__) != (np.ndarray.__mul__, np.ndarray.__array_ufunc__):
+        how = f"{name}.filled(0)" if isinstance(array, np.ma.MaskedArray) else f"np.asarray({name})"
+        raise TypeError(f"{op}: {name} must be a plain NumPy array, got {kind.__name__}; convert it: {how}")
+
+
+def targets_like(op: str, x: Array, target: Any) -> Array:
+    """Targets in the dtype of x, which may also be given as integers, as in torch."""
+    if isinstance(target, (np.ndarray, np.integer)) and target.dtype.kind in "iu":
+        require_indices(op, "target", target)
+        return np.asarray(target, x.dtype)
+    require_floats(op, "x target", x, target)
+    return target
 
 
 def require_shape(op: str, name: str, array: Array, expected: tuple[int, ...]) -> None:
     """Refuse an array of any other shape."""
     if array.shape != expected:
         raise ValueError(f"{op}: {name} must have shape {expected}, got {array.shape}")
-
-
-def require_axis(op: str, x: Array, dim: int) -> None:
-    """Refuse a dimension that the array does not have; as in torch, a 0-d array counts as having one."""
-    ndim = max(x.ndim, 1)
-    if not -ndim <= dim < ndim:
-        raise ValueError(f"{op}: dim must lie in [{-ndim}, {ndim - 1}] for an input of shape {x.shape}, got {dim}")
 
 
 def require_broadcast(op: str, name: str, array: Array | None, x: Array) -> None:
@@ -80,17 +103,89 @@ def broadcast_shape(op: str, **arrays: Array) -> tuple[int, ...]:
         raise ValueError(f"{op}: expected shapes that broadcast together, got {got}") from None
 
 
-def require_reduction(op: str, reduction: Any) -> None:
-    """Refuse any reduction but none, mean and sum."""
-    if reduction not in ("none", "mean", "sum"):
-        raise ValueError(f"{op}: reduction must be 'none', 'mean' or 'sum', got {reduction!r}")
+# -- Constants, by kind: each comes back as a plain Python value, so that it does not change the dtype of an array
+
+NUMBERS: dict[str, Callable[[float], bool]] = {
+    "a number": lambda value: True,
+    "a number other than 0": lambda value: value != 0,
+    "a positive number": lambda value: value > 0,
+    "a number of at least 0": lambda value: value >= 0,
+    "a number from 0 to 1": lambda value: 0 <= value <= 1,
+    "a finite number": math.isfinite,
+    "a finite number other than 0": lambda value: math.isfinite(value) and value != 0,
+    "a finite number of at least 0": lambda value: 0 <= value < math.inf,
+    "1 or 2": lambda value: value in (1, 2),
+}
+
+
+def require_number(op: str, name: str, value: Any, kind: str = "a number") -> float:
+    """A real number of one of these kinds."""
+    if not isinstance(value, (int, float, np.integer, np.floating)) or isinstance(value, bool):
+        raise TypeError(f"{op}: {name} must be {kind}, got {value!r}")
+    try:
+        number = float(value)
+        fits = NUMBERS[kind](number)
+    except OverflowError:  # an integer beyond all floats
+        fits = False
+    if not fits:
+        raise ValueError(f"{op}: {name} must be {kind}, got {value}")
+    return number
+
+
+def require_integer(op: str, name: str, value: Any, least: int | None = None) -> int:
+    """An integer, not below the least one."""
+    expected = "an integer" if least is None else f"an integer of at least {least}"
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool):
+        raise TypeError(f"{op}: {name} must be {expected}, got {value!r}")
+    if least is not None and value < least:
+        raise ValueError(f"{op}: {name} must be {expected}, got {value}")
+    return int(value)
+
+
+def require_axis(op: str, x: Array, dim: Any) -> int:
+    """A dimension that the array has; as in torch, a 0-d array counts as having one."""
+    dim, ndim = require_integer(op, "dim", dim), max(x.ndim, 1)
+    if not -ndim <= dim < ndim:
+        raise ValueError(f"{op}: dim must lie in [{-ndim}, {ndim - 1}] for an input of shape {x.shape}, got {dim}")
+    return dim
+
+
+def require_choice(op: str, name: str, value: Any, choices: tuple[str, ...]) -> None:
+    """Refuse any other word than these."""
+    if not (isinstance(value, str) and value in choices):
+        *others, last = map(repr, choices)
+        raise ValueError(f"{op}: {name} must be {', '.join(others)} or {last}, got {value!r}")
+
+
+def require_flags(op: str, **flags: Any) -> None:
+    """Refuse what is neither True nor False."""
+    for name, value in flags.items():
+        if not isinstance(value, (bool, np.bool_)):
+            raise TypeError(f"{op}: {name} must be True or False, got {value!r}")
+
+
+def require_dtype(op: str, dtype: Any) -> np.dtype[Any]:
+    """One of the formats, however NumPy allows it to be named."""
+    for known in (FLOAT32, FLOAT64):
+        if not isinstance(dtype, np.ndarray) and known == dtype:
+            return known
+    raise TypeError(f"{op}: dtype must be np.float32 or np.float64, got {dtype!r}")
+
+
+def require_generator(op: str, generator: Any) -> None:
+    """Refuse what is not a generator of random numbers. `None` passes."""
+    if generator is not None and not isinstance(generator, np.random.Generator):
+        raise TypeError(f"{op}: generator must be a numpy.random.Generator or None, got {generator!r}")
+
+
+# -- Backwards
 
 
 def needed(op: str, needs: tuple[bool, ...] | None, count: int) -> tuple[bool, ...]:
     """Of each of `count` arguments, whether its gradient is needed: all are, unless told otherwise."""
     if needs is None:
         return (True,) * count
-    if len(needs) != count:
+    if not isinstance(needs, (tuple, list)) or len(needs) != count:
         raise ValueError(f"{op}: needs must have one entry for each of {count} arguments, got {needs}")
     return needs
 
@@ -101,8 +196,7 @@ def cotangent(op: str, grad_output: Any, shape: tuple[int, ...], dtype: np.dtype
         return grad_output
     if type(grad_output) in (float, int) and shape == ():
         return dtype.type(grad_output)
-    if not isinstance(grad_output, (np.ndarray, np.generic)):
-        raise TypeError(f"{op}: grad_output must be a NumPy array of shape {shape}, got {type(grad_output).__name__}")
+    _require_array(op, "grad_output", grad_output, f"a NumPy array of shape {shape}")
     if grad_output.shape != shape:
         raise ValueError(f"{op}: grad_output must have the shape of the output, {shape}, got {grad_output.shape}")
     if grad_output.dtype != dtype:

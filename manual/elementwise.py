@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from manual.arrays import largest, smallest, sum_to_shape
-from manual.contract import Array, Backward, cotangent, needed, require_reduction
+from manual.arrays import BOOL, largest, smallest, sum_to_shape, where_true
+from manual.contract import REDUCTIONS, Array, Backward, cotangent, needed, require_choice
 from manual.threads import LARGE, in_threads, parts_of_elements
 
 Curve = Callable[..., tuple[Any, ...]]
@@ -34,8 +34,9 @@ def elementwise(
     Backward:  grad_x = grad_y · ∂y/∂x, in the mean divided by `total`; summed over every axis along which x was repeated
 
     `curve(x, …)` gets arrays of at least one axis and of one shape (`None` stays `None`). It returns y, and a slope ∂y/∂x for each
-    array whose gradient the backward is to return: numbers, booleans, a function that makes the slope when a backward asks for it,
-    or `None` where there is no gradient. A slope made together with y, out of the same temporaries, is cheaper than one made later.
+    array whose gradient the backward is to return: numbers, booleans (grad_y or 0 comes of them, even where grad_y is not finite),
+    a function that makes the slope when a backward asks for it, or `None` where there is no gradient. A slope made together with y,
+    out of the same temporaries, is cheaper than one made later.
 
     A curve of one array may be given `out`, a place for its y. It may have limits `within` which it is right: where x lies outside,
     the curve sees it clipped to them, and y and slope come from a second curve, `beyond`, which gets these few elements in the next
@@ -50,7 +51,7 @@ def elementwise(
     if shapes.count(shape) != len(shapes):
         shape = np.broadcast_shapes(*shapes)
         arrays = tuple([array if array is None else np.broadcast_to(array, shape) for array in arrays])
-    require_reduction(op, reduction)
+    require_choice(op, "reduction", reduction, REDUCTIONS)
     reduced = reduction != "none"
     if arrays[0].size > LARGE:
         y, slopes, multiply = _in_parts(curve, arrays, reduced)
@@ -83,7 +84,7 @@ def _of_one_small_array(op: str, curve: Curve, x: Array) -> tuple[Array, Backwar
     y, slope = curve(x if shape else x.reshape(1))
 
     def backward(grad_output, needs=None):
-        if not needed(op, needs, 1)[0]:
+        if needs is not None and not needed(op, needs, 1)[0]:
             return (None,)
         grad = _multiply(cotangent(op, grad_output, shape, dtype), slope)
         return (grad if shape else grad.reshape(()),)
@@ -92,7 +93,9 @@ def _of_one_small_array(op: str, curve: Curve, x: Array) -> tuple[Array, Backwar
 
 
 def _multiply(grad_y: Any, slope: Any) -> Array:
-    return grad_y * (slope() if callable(slope) else slope)
+    if callable(slope):
+        slope = slope()
+    return where_true(slope, grad_y) if slope.dtype is BOOL else grad_y * slope
 
 
 def _in_parts(curve: Curve, arrays: Any, reduced: bool) -> tuple[Array, list[Any], Callable[[Any, Any], Array]]:
@@ -125,7 +128,10 @@ def _in_parts(curve: Curve, arrays: Any, reduced: bool) -> tuple[Array, list[Any
 
         def multiply_part(p):
             part, slope = parts[p], slope_parts[p]
-            np.multiply(grad_y if reduced else grad_y[part], slope() if callable(slope) else slope, out=grad[part])
+            if callable(slope):
+                slope = slope()
+            select = where_true if slope.dtype is BOOL else np.multiply
+            select(slope, grad_y if reduced else grad_y[part], out=grad[part])
 
         in_threads(multiply_part, len(parts))
         return grad

@@ -6,9 +6,9 @@ So can its derivative, except near a zero of it, where the terms count that canc
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,6 +22,8 @@ BENDS = -1, 3  # functions bend, saturate and underflow between these powers of 
 BEYOND = exact.mp.ldexp(1, 1100)  # larger than every float: there a function is at its limit
 AT_INFINITY = " at ±∞"
 ORDINARY = 0.75  # a number that must be treated the same beside infinities
+STARTS, TRIES = 2, 6  # of a climb: from how many of the worst points it starts, and how many it tries beside each
+STEPS = 1e-2, 1e-3, 1e-4, 1e-6, 1e-8  # how far from it they are at most, relative to it, in each round
 
 
 def constants_of(operation: Operation) -> list[Constants]:
@@ -52,22 +54,86 @@ def grid(operation: Operation, constants: Constants, dtype: Any) -> Any:
     return np.concatenate([-points, points])
 
 
-@cache
-def _reference(operation: Operation, constants: Constants, dtype: str, where: str, seed: int) -> tuple[Any, ...]:
-    """The inputs, a random cotangent, torch's results, and the truth."""
-    x = np.array([-np.inf, -ORDINARY, ORDINARY, np.inf], dtype) if where == AT_INFINITY else grid(operation, constants, dtype)
-    draw = generator(call(operation, constants), seed)
+class Points(NamedTuple):
+    """Inputs, a random cotangent, and by name torch's results and the truth."""
+
+    x: Any
+    grad_output: Any
+    torch: dict[str, Any]
+    truth: dict[str, exact.Exact]
+
+    def targets(self) -> dict[str, Target]:
+        """The truth as floats are held against it; the scale of an output is its own size."""
+        value = self.truth["output"].value
+        scaled = {"output": exact.Exact(value, abs(value)), "grad_0": self.truth["grad_0"]}
+        return {name: Target(true, self.x.dtype) for name, true in scaled.items()}
+
+
+def _points(operation: Operation, constants: Constants, x: Any, draw: np.random.Generator) -> Points:
     # Not below 1, so that where a gradient can be represented, so can the derivative by itself
-    grad_output = (draw.uniform(1, 2, x.shape) * draw.choice([-1, 1], x.shape)).astype(dtype)
+    grad_output = (draw.uniform(1, 2, x.shape) * draw.choice([-1, 1], x.shape)).astype(x.dtype)
     theirs = oracle.Call(operation.torch, (x,), dict(constants), {"grad_0"}).results(grad_output)
     exactly = exact.exactly(np.where(np.isfinite(x), x, 0.0))
-    exactly[np.isinf(x)] = [-BEYOND, BEYOND] if where == AT_INFINITY else []
+    exactly[np.isinf(x)] = np.sign(x[np.isinf(x)]) * BEYOND
     truth = exact.evaluate(operation.definition, (exactly,), dict(constants), grad_output, {"grad_0"}, operation.slope_terms)
-    value, grad = truth["output"].value, truth["grad_0"]
-    targets = {"output": Target(exact.Exact(value, abs(value)), dtype), "grad_0": Target(grad, dtype)}
-    for array in (x, grad_output):
+    return Points(x, grad_output, theirs, truth)
+
+
+def _run(function: Callable[..., Any], constants: Constants, points: Points) -> dict[str, Any]:
+    with np.errstate(all="ignore"):  # what overflows in truth overflows here
+        output, backward = function(points.x, **dict(constants))
+        (grad,) = backward(points.grad_output)
+    return {"output": output, "grad_0": grad}
+
+
+def _climb(operation: Operation, constants: Constants, points: Points, draw: np.random.Generator) -> Iterator[Points]:
+    """From the points with the largest r to larger ones beside them: of output and gradient, ours and torch's.
+
+    In each round the steps are shorter, and of each start and the points beside it, that with the largest r is the next start.
+    """
+
+    def ratios(points: Points) -> Any:
+        sides = _run(operation.manual, constants, points), points.torch
+        return np.array([target.ratios(side[name]) for name, target in points.targets().items() for side in sides])
+
+    found = ratios(points)
+    worst = found.argsort(axis=1)[:, -STARTS:]
+    starts, largest = points.x[worst], np.take_along_axis(found, worst, axis=1)
+    limit = np.finfo(points.x.dtype).max
+    for step in STEPS:
+        with np.errstate(over="ignore"):
+            near = starts[..., None] * (1 + step * draw.uniform(-1, 1, (*starts.shape, TRIES)))
+        beside = _points(operation, constants, near.clip(-limit, limit).astype(points.x.dtype).reshape(-1), draw)
+        yield beside
+        of_itself = np.arange(len(starts))  # each measure has starts of its own
+        found = ratios(beside).reshape(len(starts), *near.shape)[of_itself, of_itself]
+        best = found.argmax(axis=-1, keepdims=True)
+        x, found = (np.take_along_axis(array, best, axis=-1)[..., 0] for array in (beside.x.reshape(near.shape), found))
+        starts, largest = np.where(found > largest, x, starts), np.maximum(found, largest)
+
+
+@cache
+def _reference(operation: Operation, constants: Constants, dtype: str, where: str, seed: int) -> tuple[Points, dict[str, Target]]:
+    """The grid and the points to which r climbs from it, or infinities among ordinary numbers."""
+    draw = generator(call(operation, constants), seed)
+    if where == AT_INFINITY:
+        points = _points(operation, constants, np.array([-np.inf, -ORDINARY, ORDINARY, np.inf], dtype), draw)
+    else:
+        of_grid = _points(operation, constants, grid(operation, constants, dtype), draw)
+        points = _joined([of_grid, *_climb(operation, constants, of_grid, draw)])
+    for array in (points.x, points.grad_output):
         array.flags.writeable = False  # they are shared by all who sweep this function
-    return x, grad_output, theirs, targets
+    return points, points.targets()
+
+
+def _joined(parts: list[Points]) -> Points:
+    x, grad_output, torchs, truths = zip(*parts)
+    return Points(
+        np.concatenate(x),
+        np.concatenate(grad_output),
+        {name: np.concatenate([theirs[name] for theirs in torchs]) for name in torchs[0]},
+        {name: exact.Exact(*map(np.concatenate, zip(*(truth[name] for truth in truths)))) for name in truths[0]},
+    )
 
 
 def sweep(
@@ -76,14 +142,12 @@ def sweep(
     """Run a pointwise operation of `manual`, or a `function` in its stead, and torch's, and hold both against the truth."""
     record = Record(operation.name, call(operation, constants), dtype, torch_loses=None)
     for where in ("", AT_INFINITY):
-        x, grad_output, theirs, targets = _reference(operation, constants, str(np.dtype(dtype)), where, seed)
+        points, targets = _reference(operation, constants, str(np.dtype(dtype)), where, seed)
         try:
-            with np.errstate(all="ignore"):  # what overflows in truth overflows here
-                output, backward = (function or operation.manual)(x, **dict(constants))
-                (grad,) = backward(grad_output)
+            ours = _run(function or operation.manual, constants, points)
         except Exception as exception:
             record.complain(f"raised {exception!r}{where}")
             continue
-        for name, ours in (("output", output), ("grad_0", grad)):
-            record.compare(f"{name}{where}", ours, theirs[name], targets[name], x)
+        for name, target in targets.items():
+            record.compare(f"{name}{where}", ours[name], points.torch[name], target, points.x)
     return record.agreement()

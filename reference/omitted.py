@@ -48,7 +48,6 @@ _ARGUMENTS = {
     "the dtype of the inputs is that of everything": """
         LinearCrossEntropyOptions.acc_policy LinearCrossEntropyOptions.acc_dtype
     """,
-    "to come: another dtype, cast to first": "softmax.dtype log_softmax.dtype softmin.dtype",
 }
 
 _OWN_ARGUMENTS = {

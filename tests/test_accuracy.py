@@ -1,8 +1,12 @@
 """Pointwise functions are right to the last digits wherever their result can be represented; losses stay finite at the extremes."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
+from manual.activations import gated
+from manual.elementwise import elementwise
 from reference import accuracy, oracle
 from reference.cases import OPERATIONS
 
@@ -34,6 +38,18 @@ def in_pieces(function):
         return np.concatenate(outputs), backward
 
     return pieces
+
+
+def test_a_sweep_climbs_from_its_grid(monkeypatch):
+    """A GELU whose lower limit lies too low is off by 31 units between the points of the grid, and by 21 on them."""
+
+    def gelu(x):
+        return elementwise("gelu", gated._gelu, x, within=(-4.8, 14.0), beyond=gated._gelu_far)
+
+    (complaint,) = accuracy.sweep(dataclasses.replace(OPERATIONS["gelu"], manual=gelu), (), "float64").complaints
+    assert complaint.startswith("output: r = 3")
+    monkeypatch.setattr(accuracy, "STEPS", ())
+    assert accuracy.sweep(dataclasses.replace(OPERATIONS["gelu"], manual=gelu), (), "float64").complaints == ()
 
 
 @every_function

@@ -9,6 +9,7 @@ import torch
 import manual
 from manual.elementwise import elementwise
 from manual.threads import LARGE
+from reference import oracle
 from reference.accuracy import call, constants_of
 from reference.cases import OPERATIONS
 
@@ -308,3 +309,32 @@ def test_nan_stays_where_it_is(pointwise, constants, dtype):
     pointwise.torch(tensor, **dict(constants)).backward(torch.tensor(g))
     assert np.isnan(output[2])
     assert np.isnan(grad[2]) or not tensor.grad[2].isnan()
+
+
+# -- Cotangents that are not finite
+
+
+MASKED = [
+    ("relu", {}),
+    ("relu6", {}),
+    ("threshold", {"threshold": 0.25, "value": 1.0}),
+    ("hardtanh", {}),
+    ("hardshrink", {}),
+    ("hardshrink", {"lambd": np.inf}),
+    ("softshrink", {}),
+]
+
+
+@pytest.mark.usefixtures("parts")
+@pytest.mark.parametrize(("name", "constants"), MASKED)
+@pytest.mark.parametrize("infinite", [np.inf, -np.inf, np.nan])
+def test_a_mask_stops_what_is_not_finite(name, constants, infinite, dtype):
+    """Where the slope is 0, so is the gradient, whatever comes back; elsewhere that comes through. As in torch."""
+    x = np.array([-np.inf, -9.0, -1.0, -0.5, -0.0, 0.0, 0.25, 0.5, 1.0, 3.0, 6.0, 9.0, np.inf], dtype)
+    g = np.full_like(x, infinite)
+    theirs = oracle.Call(OPERATIONS[name].torch, (x,), constants, {"grad_0"}).results(g)
+    output, backward = getattr(manual, name)(x, **constants)
+    np.testing.assert_array_equal(output, theirs["output"], strict=True)
+    np.testing.assert_array_equal(backward(g)[0], theirs["grad_0"], strict=True)
+    (of_zero_axes,) = getattr(manual, name)(x[1], **constants)[1](g[1])
+    np.testing.assert_array_equal(of_zero_axes, theirs["grad_0"][1], strict=True)

@@ -4,11 +4,12 @@ For one slope s and one curve c, s = 1 where x > 0 and a factor elsewhere, they 
 """
 
 import math
+from typing import Any
 
 import numpy as np
 
 from manual.activations.piecewise import slopes
-from manual.contract import Array, Backward, require_floats
+from manual.contract import Array, Backward, require_floats, require_number
 from manual.elementwise import elementwise
 from manual.module import Module
 
@@ -28,7 +29,7 @@ def elu(x: Array, /, *, alpha: float = 1.0) -> tuple[Array, Backward]:
     Kinks:     the gradient at 0 is α
     Source:    Clevert, Unterthiner & Hochreiter 2016, Fast and Accurate Deep Network Learning by Exponential Linear Units
     """
-    return _elu("elu", x, alpha, 1.0)
+    return _elu("elu", x, require_number("elu", "alpha", alpha), 1.0)
 
 
 def selu(x: Array, /) -> tuple[Array, Backward]:
@@ -43,6 +44,11 @@ def selu(x: Array, /) -> tuple[Array, Backward]:
     return _elu("selu", x, ALPHA, SCALE)
 
 
+def _reached(x: Array, alpha: float) -> Any:
+    """The elements that α has to reach: if it is finite it may reach all of them, else α · 0 would be NaN where x ≥ 0."""
+    return ... if math.isfinite(alpha) else x < 0.0
+
+
 def _elu(op: str, x: Array, alpha: float, scale: float) -> tuple[Array, Backward]:
     require_floats(op, "x", x)
 
@@ -51,8 +57,8 @@ def _elu(op: str, x: Array, alpha: float, scale: float) -> tuple[Array, Backward
         y = np.expm1(negative, out=out)
         slope = np.exp(negative)
         if alpha != 1.0:
-            y *= alpha
-            slope *= slopes(x, alpha)
+            y[_reached(x, alpha)] *= alpha
+            slope *= slopes(x, alpha, math.isfinite(alpha))
         y += x.clip(0.0, math.inf)
         if scale != 1.0:
             y *= scale
@@ -90,21 +96,20 @@ def celu(x: Array, /, *, alpha: float = 1.0) -> tuple[Array, Backward]:
     Source:    Barron 2017, Continuously Differentiable Exponential Linear Units
     """
     require_floats("celu", "x", x)
-    if alpha == 0:
-        raise ValueError("celu: alpha must not be 0, got 0")
+    alpha = require_number("celu", "alpha", alpha, "a number other than 0")
 
     def curve(x, out=None):
         negative = x.clip(-math.inf, 0.0)
         if alpha != 1.0:
-            negative /= alpha
+            negative[_reached(x, alpha)] /= alpha
         y = np.expm1(negative, out=out)
         if alpha != 1.0:
-            y *= alpha
+            y[_reached(x, alpha)] *= alpha
         y += x.clip(0.0, math.inf)
         return y, np.exp(negative)
 
     # Unless α is 1, the quotient x/α is rounded, and far down that shows in its exponential.
-    lowest = -math.inf if alpha == 1.0 else -4.0 * abs(alpha)
+    lowest = -4.0 * abs(alpha) if math.isfinite(alpha) and alpha != 1.0 else -math.inf
     return elementwise("celu", curve, x, within=(lowest, math.inf), beyond=curve)
 
 

@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from manual.contract import Array, Backward, require_floats
+from manual.arrays import where_true
+from manual.contract import Array, Backward, require_floats, require_number
 from manual.elementwise import elementwise
 from manual.module import Module
 
@@ -33,9 +34,10 @@ def hardtanh(x: Array, /, *, min_val: float = -1.0, max_val: float = 1.0) -> tup
     Kinks:     the gradient at both ends is 0
     Source:    Collobert 2004, Large Scale Machine Learning
     """
-    if min_val > max_val:
+    low, high = require_number("hardtanh", "min_val", min_val), require_number("hardtanh", "max_val", max_val)
+    if low > high:
         raise ValueError(f"hardtanh: min_val must not be above max_val, got {min_val} and {max_val}")
-    return _clipped("hardtanh", x, min_val, max_val)
+    return _clipped("hardtanh", x, low, high)
 
 
 def _clipped(op: str, x: Array, low: float, high: float) -> tuple[Array, Backward]:
@@ -54,7 +56,8 @@ class Hardtanh(Module):
     """`hardtanh` as a module."""
 
     def __init__(self, min_val: float = -1.0, max_val: float = 1.0) -> None:
-        if not max_val > min_val:
+        low, high = require_number("Hardtanh", "min_val", min_val), require_number("Hardtanh", "max_val", max_val)
+        if not high > low:
             raise ValueError(f"Hardtanh: max_val must be above min_val, got {max_val} and {min_val}")
         self.min_val, self.max_val = min_val, max_val
 
@@ -156,10 +159,11 @@ def hardshrink(x: Array, /, *, lambd: float = 0.5) -> tuple[Array, Backward]:
     Source:    Donoho & Johnstone 1994, Ideal Spatial Adaptation by Wavelet Shrinkage
     """
     require_floats("hardshrink", "x", x)
+    lambd = require_number("hardshrink", "lambd", lambd)
 
     def curve(x, out=None):
         kept = ~(abs(x) <= lambd)  # NaN lets the gradient through, as in torch
-        return np.multiply(x, kept, out=out), kept
+        return where_true(kept, x, out), kept
 
     return elementwise("hardshrink", curve, x)
 
@@ -185,8 +189,9 @@ def softshrink(x: Array, /, *, lambd: float = 0.5) -> tuple[Array, Backward]:
     Source:    Donoho & Johnstone 1994, Ideal Spatial Adaptation by Wavelet Shrinkage
     """
     require_floats("softshrink", "x", x)
-    if not 0 <= lambd <= np.finfo(x.dtype).max:
-        raise ValueError(f"softshrink: lambd must be finite and not negative, got {lambd}")
+    lambd = require_number("softshrink", "lambd", lambd, "a finite number of at least 0")
+    if lambd > float(np.finfo(x.dtype).max):
+        raise ValueError(f"softshrink: lambd must be a number that {x.dtype} can hold, got {lambd}")
 
     def curve(x, out=None):
         y = np.subtract(x, x.clip(-lambd, lambd), out=out)

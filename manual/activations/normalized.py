@@ -6,26 +6,54 @@ everything. So k is set apart wherever that difference is wanted.
 """
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from manual.arrays import row_sums
-from manual.contract import Array, Backward, cotangent, needed, require_axis, require_floats, require_shape
+from manual.contract import (
+    Array,
+    Backward,
+    cotangent,
+    needed,
+    require_axis,
+    require_dtype,
+    require_flags,
+    require_floats,
+    require_generator,
+    require_number,
+    require_shape,
+)
 from manual.module import Module
-from manual.rows import by_rows
+from manual.rows import RowsOperation, by_rows
 
 __all__ = ["LogSoftmax", "Softmax", "Softmax2d", "Softmin", "gumbel_softmax", "log_softmax", "softmax", "softmin"]
 
 
-def softmax(x: Array, /, *, dim: int = -1) -> tuple[Array, Backward]:
+def softmax(x: Array, /, *, dim: int = -1, dtype: DTypeLike | None = None) -> tuple[Array, Backward]:
     """Turn scores into probabilities.
 
     Forward:   pᵢ = exp(xᵢ) / Σⱼ exp(xⱼ)
     Backward:  grad_xᵢ = pᵢ (gᵢ − Σⱼ pⱼ gⱼ)      (g = grad_p)
-    Shapes:    x, p (...); the sums run along `dim`
+    Shapes:    x, p (...); the sums run along `dim`. With `dtype`, x is cast to it first; grad_x has the dtype of x
     Source:    Bridle 1990, Probabilistic Interpretation of Feedforward Classification Network Outputs
     """
-    require_floats("softmax", "x", x)
-    require_axis("softmax", x, dim)
-    return by_rows("softmax", _softmax, x, dim=dim)
+    return _along("softmax", _softmax, x, dim, dtype)
+
+
+def _along(op: str, function: RowsOperation, x: Array, dim: int, dtype: DTypeLike | None) -> tuple[Array, Backward]:
+    """Apply an operation on rows to x along `dim`, cast to `dtype` where that is given; the gradient has the dtype of x again."""
+    require_floats(op, "x", x)
+    dim = require_axis(op, x, dim)
+    if dtype is None:
+        return by_rows(op, function, x, dim=dim)
+    with np.errstate(over="ignore"):  # what float32 cannot hold is ∞ there
+        cast = x.astype(require_dtype(op, dtype))
+    output, rows_backward = by_rows(op, function, cast, dim=dim)
+
+    def backward(grad_output, needs=None):
+        (grad,) = rows_backward(grad_output, needs)
+        return (None if grad is None else grad.astype(x.dtype),)
+
+    return output, backward
 
 
 def _softmax(x):
@@ -56,16 +84,14 @@ class Softmax(Module):
         return softmax(input, dim=self.dim)
 
 
-def log_softmax(x: Array, /, *, dim: int = -1) -> tuple[Array, Backward]:
+def log_softmax(x: Array, /, *, dim: int = -1, dtype: DTypeLike | None = None) -> tuple[Array, Backward]:
     """The logarithm of `softmax`, exact where the probability itself is nearly 0 or 1.
 
     Forward:   yᵢ = xᵢ − log Σⱼ exp(xⱼ) = (xᵢ − xₖ) − log(1 + s)
     Backward:  grad_xᵢ = gᵢ − pᵢ Σⱼ gⱼ;  for the largest, grad_xₖ = (1 − pₖ) gₖ − pₖ Σⱼ≠ₖ gⱼ      (g = grad_y)
-    Shapes:    x, y (...); the sums run along `dim`
+    Shapes:    x, y (...); the sums run along `dim`. With `dtype`, x is cast to it first; grad_x has the dtype of x
     """
-    require_floats("log_softmax", "x", x)
-    require_axis("log_softmax", x, dim)
-    return by_rows("log_softmax", _log_softmax, x, dim=dim)
+    return _along("log_softmax", _log_softmax, x, dim, dtype)
 
 
 def _log_softmax(x):
@@ -103,24 +129,24 @@ class LogSoftmax(Module):
         return log_softmax(input, dim=self.dim)
 
 
-def softmin(x: Array, /, *, dim: int = -1) -> tuple[Array, Backward]:
+def softmin(x: Array, /, *, dim: int = -1, dtype: DTypeLike | None = None) -> tuple[Array, Backward]:
     """`softmax` of −x: the smallest score gets the largest probability.
 
     Forward:   pᵢ = exp(−xᵢ) / Σⱼ exp(−xⱼ)
     Backward:  grad_xᵢ = −pᵢ (gᵢ − Σⱼ pⱼ gⱼ)      (g = grad_p)
-    Shapes:    x, p (...); the sums run along `dim`
+    Shapes:    x, p (...); the sums run along `dim`. With `dtype`, x is cast to it first; grad_x has the dtype of x
     """
-    require_floats("softmin", "x", x)
-    require_axis("softmin", x, dim)
-    output, softmax_backward = softmax(np.negative(x, out=...), dim=dim)
+    return _along("softmin", _softmin, x, dim, dtype)
 
-    def backward(grad_output, needs=None):
-        if not needed("softmin", needs, 1)[0]:
-            return (None,)
-        (grad,) = softmax_backward(cotangent("softmin", grad_output, output.shape, output.dtype))
+
+def _softmin(x):
+    p, softmax_backward = _softmax(-x)
+
+    def backward(g, needs):
+        (grad,) = softmax_backward(g, needs)
         return (np.negative(grad, out=grad),)
 
-    return output, backward
+    return p, backward
 
 
 class Softmin(Module):
@@ -163,21 +189,22 @@ def gumbel_softmax(
     """
     op = "gumbel_softmax"
     require_floats(op, "logits", logits)
-    require_axis(op, logits, dim)
-    if tau == 0:
-        raise ValueError("gumbel_softmax: tau must not be 0, got 0")
+    dim = require_axis(op, logits, dim)
+    tau = require_number(op, "tau", tau, "a number other than 0")
+    require_flags(op, hard=hard)
+    require_generator(op, generator)
     if noise is None:
-        generator = np.random.default_rng() if generator is None else generator
-        noise = np.asarray(generator.gumbel(size=logits.shape))
+        noise = np.asarray(np.random.default_rng(generator).gumbel(size=logits.shape))
     else:
+        require_floats(op, "noise", noise)
         require_shape(op, "noise", noise, logits.shape)
     scores = np.add(logits, noise, dtype=logits.dtype, casting="same_kind", out=...)
     scores /= tau
     output, softmax_backward = softmax(scores, dim=dim)
     if hard and output.size and output.ndim:
         largest = output.argmax(axis=dim, keepdims=True)
-        output = np.zeros_like(output)
-        np.put_along_axis(output, largest, 1, dim)
+        output = 0.0 * output  # NaN stays NaN
+        np.put_along_axis(output, largest, 1.0 + np.take_along_axis(output, largest, dim), dim)
 
     def backward(grad_output, needs=None):
         if not needed(op, needs, 1)[0]:

@@ -10,7 +10,19 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from manual.arrays import sum_to_shape
-from manual.contract import Array, Backward, cotangent, needed, require_floats, require_shape
+from manual.contract import (
+    Array,
+    Backward,
+    cotangent,
+    needed,
+    require_dtype,
+    require_flags,
+    require_floats,
+    require_generator,
+    require_integer,
+    require_number,
+    require_shape,
+)
 from manual.elementwise import elementwise
 from manual.module import Module, Parameter
 
@@ -43,8 +55,10 @@ class ReLU(Module):
         return relu(input)
 
 
-def slopes(x: Array, negative: float | Array) -> Array:
-    """1 where x > 0 and `negative` elsewhere, both exactly."""
+def slopes(x: Array, negative: float | Array, finite: bool) -> Array:
+    """1 where x > 0 and `negative` elsewhere, both exactly; `finite` tells whether all of `negative` is."""
+    if not finite:  # 0 · ∞ would be NaN
+        return np.where(x > 0.0, x.dtype.type(1.0), negative)
     positive = (x > 0.0).astype(x.dtype)
     slope = np.subtract(1.0, positive, out=...)
     slope *= negative
@@ -62,12 +76,15 @@ def leaky_relu(x: Array, /, *, negative_slope: float = 0.01) -> tuple[Array, Bac
     Source:    Maas, Hannun & Ng 2013, Rectifier Nonlinearities Improve Neural Network Acoustic Models
     """
     require_floats("leaky_relu", "x", x)
+    negative_slope = require_number("leaky_relu", "negative_slope", negative_slope)
     return elementwise("leaky_relu", _leaky_with(negative_slope), x)
 
 
 def _leaky_with(negative_slope):
+    finite = math.isfinite(negative_slope)
+
     def leaky(x, out=None):
-        slope = slopes(x, negative_slope)
+        slope = slopes(x, negative_slope, finite)
         if negative_slope == 0:
             x = x.clip(0.0, math.inf)  # so that −∞ gives 0, its limit, where 0 · −∞ is NaN
         return np.multiply(slope, x, out=out), slope
@@ -100,7 +117,7 @@ def prelu(x: Array, weight: Array, /) -> tuple[Array, Backward]:
     if weight.ndim > 1 or weight.size not in (1, channels):
         raise ValueError(f"prelu: weight must have shape (1,) or ({channels},) for an input of shape {x.shape}, got {weight.shape}")
     shape = () if weight.size == 1 else (channels,) + (1,) * (x.ndim - 2)
-    slope = slopes(x, weight.reshape(shape))
+    slope = slopes(x, weight.reshape(shape), math.isfinite(np.vdot(weight, weight)))
 
     def backward(grad_output, needs=None):
         need_x, need_weight = needed("prelu", needs, 2)
@@ -120,8 +137,9 @@ class PReLU(Module):
     """`prelu` with its weight, which starts at `init`: one slope, or one for each of `num_parameters` channels."""
 
     def __init__(self, num_parameters: int = 1, init: float = 0.25, *, dtype: DTypeLike = np.float64) -> None:
+        count = require_integer("PReLU", "num_parameters", num_parameters, least=0)
         self.num_parameters, self.init = num_parameters, init
-        self.weight = Parameter(np.full(num_parameters, init, dtype))
+        self.weight = Parameter(np.full(count, require_number("PReLU", "init", init), require_dtype("PReLU", dtype)))
 
     def forward(self, input: Array) -> tuple[Array, Backward]:
         """Apply `prelu`, channels along the second axis."""
@@ -147,21 +165,26 @@ def rrelu(
     Source:    Xu, Wang, Chen & Li 2015, Empirical Evaluation of Rectified Activations in Convolutional Network
     """
     require_floats("rrelu", "x", x)
-    if not (math.isfinite(lower) and math.isfinite(upper) and lower <= upper):
-        raise ValueError(f"rrelu: lower and upper must be finite, lower not above upper, got {lower} and {upper}")
+    lower = require_number("rrelu", "lower", lower, "a finite number")
+    upper = require_number("rrelu", "upper", upper, "a finite number")
+    require_flags("rrelu", training=training)
+    require_generator("rrelu", generator)
+    if lower > upper:
+        raise ValueError(f"rrelu: lower must not be above upper, got {lower} and {upper}")
+    if noise is not None:
+        require_floats("rrelu", "noise", noise)
+        require_shape("rrelu", "noise", noise, x.shape)
     if not training:
         return elementwise("rrelu", _leaky_with((lower + upper) / 2), x)
     if noise is None:
-        generator = np.random.default_rng() if generator is None else generator
-        noise = generator.uniform(lower, upper, x.shape)
-    else:
-        require_shape("rrelu", "noise", noise, x.shape)
-    return elementwise("rrelu", _rrelu, x, np.asarray(noise, x.dtype))
+        noise = np.random.default_rng(generator).uniform(lower, upper, x.shape)
+    finite = bool(np.isfinite(noise).all())
 
+    def curve(x, noise):
+        slope = slopes(x, noise, finite)
+        return slope * x, slope
 
-def _rrelu(x, noise):
-    slope = slopes(x, noise)
-    return slope * x, slope
+    return elementwise("rrelu", curve, x, np.asarray(noise, x.dtype))
 
 
 class RReLU(Module):
@@ -184,6 +207,7 @@ def threshold(x: Array, /, *, threshold: float, value: float) -> tuple[Array, Ba
     Kinks:     the gradient at the threshold is 0
     """
     require_floats("threshold", "x", x)
+    threshold, value = require_number("threshold", "threshold", threshold), require_number("threshold", "value", value)
     bits = np.dtype(f"i{x.dtype.itemsize}")
     value_bits = np.asarray(value, x.dtype).view(bits)
 

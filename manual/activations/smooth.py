@@ -9,7 +9,7 @@ import math
 import numpy as np
 
 from manual.arrays import exp_range
-from manual.contract import Array, Backward, require_floats
+from manual.contract import Array, Backward, require_floats, require_number
 from manual.elementwise import elementwise
 from manual.module import Module
 
@@ -193,12 +193,12 @@ def softplus(x: Array, /, *, beta: float = 1.0, threshold: float = 20.0) -> tupl
     Source:    Dugas, Bengio, Bélisle, Nadeau & Garcia 2001, Incorporating Second-Order Functional Knowledge
     """
     require_floats("softplus", "x", x)
-    if not (math.isfinite(beta) and beta != 0):
-        raise ValueError(f"softplus: beta must be finite and not 0, got {beta}")
+    beta = require_number("softplus", "beta", beta, "a finite number other than 0")
+    threshold = require_number("softplus", "threshold", threshold)
     lowest, highest = exp_range(x.dtype)
     if beta != 1.0:
         lowest = -4.0  # further down, what β rounds off the exponent shows in z
-    limits = sorted((lowest / beta, min(highest, threshold) / beta))
+    limits = sorted((lowest / beta, max(lowest, min(highest, threshold)) / beta))
 
     def curve(x, out=None):
         z = np.exp(x if beta == 1.0 else beta * x)

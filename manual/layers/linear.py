@@ -7,7 +7,18 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from manual.arrays import column_sums, sum_to_shape
-from manual.contract import Array, Backward, broadcast_shape, cotangent, needed, require_floats, require_shape
+from manual.contract import (
+    Array,
+    Backward,
+    broadcast_shape,
+    cotangent,
+    needed,
+    require_dtype,
+    require_floats,
+    require_generator,
+    require_integer,
+    require_shape,
+)
 from manual.initialization import uniform_fan_in
 from manual.module import Module, Parameter
 
@@ -23,7 +34,7 @@ def linear(x: Array, weight: Array, bias: Array | None = None, /) -> tuple[Array
                y (..., out); a weight (in) gives y (...)
     Source:    Rumelhart, Hinton & Williams 1986, Learning representations by back-propagating errors
     """
-    require_floats("linear", "x weight bias", x, weight, bias)
+    require_floats("linear", "x weight bias?", x, weight, bias)
     if x.ndim != 2 or weight.ndim != 2:
         return _linear_of_rows(x, weight, bias)
     try:
@@ -101,6 +112,10 @@ class Linear(Module):
         dtype: DTypeLike = np.float64,
         generator: np.random.Generator | None = None,
     ) -> None:
+        require_integer("Linear", "in_features", in_features, least=0)
+        require_integer("Linear", "out_features", out_features, least=0)
+        require_generator("Linear", generator)
+        dtype = require_dtype("Linear", dtype)
         self.in_features, self.out_features = in_features, out_features
         self.weight = Parameter(uniform_fan_in((out_features, in_features), in_features, dtype, generator))
         own_bias = Parameter(uniform_fan_in((out_features,), in_features, dtype, generator)) if bias else None
@@ -119,7 +134,7 @@ def bilinear(x1: Array, x2: Array, weight: Array, bias: Array | None = None, /) 
                grad_bias = Σ g      (g = grad_y; Σ over samples)
     Shapes:    x1 (..., in1), x2 (..., in2), weight A (out, in1, in2), bias (out), y (..., out)
     """
-    require_floats("bilinear", "x1 x2 weight bias", x1, x2, weight, bias)
+    require_floats("bilinear", "x1 x2 weight bias?", x1, x2, weight, bias)
     if x1.ndim == 0 or x2.ndim == 0 or weight.shape[1:] != (x1.shape[-1], x2.shape[-1]) or x1.shape[:-1] != x2.shape[:-1]:
         raise ValueError(
             "bilinear: expected x1 (..., in1), x2 (..., in2) and weight (out, in1, in2), "
@@ -170,6 +185,11 @@ class Bilinear(Module):
         dtype: DTypeLike = np.float64,
         generator: np.random.Generator | None = None,
     ) -> None:
+        require_integer("Bilinear", "in1_features", in1_features, least=1)
+        require_integer("Bilinear", "in2_features", in2_features, least=0)
+        require_integer("Bilinear", "out_features", out_features, least=0)
+        require_generator("Bilinear", generator)
+        dtype = require_dtype("Bilinear", dtype)
         self.in1_features, self.in2_features, self.out_features = in1_features, in2_features, out_features
         shape = (out_features, in1_features, in2_features)
         self.weight = Parameter(uniform_fan_in(shape, in1_features, dtype, generator))

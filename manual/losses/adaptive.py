@@ -1,6 +1,6 @@
 """A softmax over many classes that spends its time on the frequent ones."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -10,7 +10,17 @@ from numpy.typing import DTypeLike
 
 from manual.activations.normalized import log_softmax
 from manual.containers import ModuleList, Sequential
-from manual.contract import Array, Backward, cotangent, needed, require_floats, require_indices, require_shape
+from manual.contract import (
+    Array,
+    Backward,
+    cotangent,
+    needed,
+    require_floats,
+    require_indices,
+    require_integer,
+    require_number,
+    require_shape,
+)
 from manual.layers.linear import Linear
 from manual.losses.classification import cross_entropy
 from manual.losses.reduction import reduce
@@ -39,17 +49,24 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         self,
         in_features: int,
         n_classes: int,
-        cutoffs: Sequence[int],
+        cutoffs: Iterable[int],
         div_value: float = 4.0,
         head_bias: bool = False,
         *,
         dtype: DTypeLike = np.float64,
         generator: np.random.Generator | None = None,
     ) -> None:
+        op = "AdaptiveLogSoftmaxWithLoss"
+        require_integer(op, "in_features", in_features, least=0)
+        require_integer(op, "n_classes", n_classes, least=0)
+        div_value = require_number(op, "div_value", div_value, "a positive number")
+        expected = f"integers that grow, at least one, from 1 to {n_classes - 1}"
+        if not isinstance(cutoffs, Iterable):
+            raise TypeError(f"{op}: cutoffs must be {expected}, got {cutoffs!r}")
+        cutoffs = [require_integer(op, "cutoffs", cutoff) for cutoff in cutoffs]
         edges = [0, *cutoffs, n_classes]
-        if len(edges) < 3 or any(low >= high for low, high in pairwise(edges)) or any(int(edge) != edge for edge in edges):
-            expected = f"integers that grow, at least one, from 1 to {n_classes - 1}"
-            raise ValueError(f"AdaptiveLogSoftmaxWithLoss: cutoffs must be {expected}, got {cutoffs}")
+        if len(edges) < 3 or any(low >= high for low, high in pairwise(edges)):
+            raise ValueError(f"{op}: cutoffs must be {expected}, got {cutoffs}")
         self.in_features, self.n_classes, self.cutoffs, self.div_value = in_features, n_classes, edges[1:], div_value
         linear = partial(Linear, dtype=dtype, generator=generator)
         self.head = linear(in_features, self.cutoffs[0] + len(cutoffs), head_bias)

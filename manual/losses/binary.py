@@ -23,7 +23,7 @@ def binary_cross_entropy(
     Kinks:     at x = 0 and x = 1 the loss is at most 100, its gradient at most 1e12; that of the target is infinite
     """
     op = "binary_cross_entropy"
-    require_floats(op, "x target weight", x, target, weight)
+    require_floats(op, "x target weight?", x, target, weight)
     require_shape(op, "target", target, x.shape)
     require_broadcast(op, "weight", weight, x)
     if x.size and not (x.min() >= 0 and x.max() <= 1):
@@ -76,7 +76,7 @@ def binary_cross_entropy_with_logits(
     Shapes:    x, target (...); weight and pos_weight broadcast to them; L () or, with reduction none, (...)
     """
     op = "binary_cross_entropy_with_logits"
-    require_floats(op, "x target weight pos_weight", x, target, weight, pos_weight)
+    require_floats(op, "x target weight? pos_weight?", x, target, weight, pos_weight)
     require_shape(op, "target", target, x.shape)
     require_broadcast(op, "weight", weight, x)
     require_broadcast(op, "pos_weight", pos_weight, x)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from manual.arrays import largest, row_sums, smallest, sum_to_shape
-from manual.contract import Array, Backward, needed, require_floats, require_indices, require_shape
+from manual.contract import Array, Backward, needed, require_floats, require_indices, require_integer, require_number, require_shape
 from manual.losses.reduction import reduce
 from manual.module import Buffer, Module
 from manual.rows import by_rows
@@ -32,8 +32,8 @@ def nll_loss(
     Corners:   the mean over no target at all is NaN, and its gradient 0
     """
     op = "nll_loss"
-    require_floats(op, "x weight", x, weight)
-    axis, index, ignored, weights, total = _class_targets(op, x, target, weight, ignore_index)
+    require_floats(op, "x weight?", x, weight)
+    axis, index, ignored, weights, total = class_targets(op, x, target, weight, ignore_index)
     if ignored is not None:  # an ignored sample may hold anything, infinities and NaN too
         x = np.where(np.expand_dims(ignored, axis), 0.0, x)
     before, classes, after = math.prod(x.shape[:axis]), x.shape[axis], math.prod(x.shape[axis + 1 :])
@@ -96,15 +96,15 @@ def cross_entropy(
     Corners:   the mean over no target at all is NaN, and its gradient 0; `ignore_index` is for classes alone
     """
     op = "cross_entropy"
-    require_floats(op, "x weight", x, weight)
-    if not 0 <= label_smoothing <= 1:
-        raise ValueError(f"{op}: label_smoothing must lie between 0 and 1, got {label_smoothing}")
+    require_floats(op, "x weight?", x, weight)
+    ignore_index = require_integer(op, "ignore_index", ignore_index)
+    label_smoothing = require_number(op, "label_smoothing", label_smoothing, "a number from 0 to 1")
     if isinstance(target, np.ndarray) and target.dtype.kind == "f" and target.shape == x.shape:
         require_floats(op, "x target", x, target)
         if ignore_index >= 0:
             raise ValueError(f"{op}: ignore_index is for class indices, got {ignore_index} with class probabilities")
         return _cross_entropy_with_probabilities(x, target, weight, reduction, label_smoothing)
-    axis, index, ignored, weights, total = _class_targets(op, x, target, weight, ignore_index)
+    axis, index, ignored, weights, total = class_targets(op, x, target, weight, ignore_index)
     if ignored is not None:  # an ignored sample may hold anything, infinities and NaN too
         x = np.where(np.expand_dims(ignored, axis), 0.0, x)
     if label_smoothing:
@@ -260,13 +260,14 @@ def _class_axis(op: str, x: Array, weight: Array | None) -> int:
     return axis
 
 
-def _class_targets(
+def class_targets(
     op: str, x: Array, target: Array, weight: Array | None, ignore_index: int
 ) -> tuple[int, Array, Array | None, Array | None, Any]:
     """Check class indices. Return the class axis and of each sample its class (0 if ignored), whether it is ignored (None if none
     is), its weight (None if all are 1), and the sum of the weights.
     """
     axis = _class_axis(op, x, weight)
+    ignore_index = require_integer(op, "ignore_index", ignore_index)
     require_indices(op, "target", target)
     require_shape(op, "target", target, x.shape[:axis] + x.shape[axis + 1 :])
     index, classes, ignored = np.asarray(target), x.shape[axis], None

@@ -4,7 +4,18 @@ from typing import Any
 
 import numpy as np
 
-from manual.contract import Array, Backward, needed, require_floats, require_indices, require_shape
+from manual.contract import (
+    REDUCTIONS,
+    Array,
+    Backward,
+    needed,
+    require_choice,
+    require_flags,
+    require_floats,
+    require_indices,
+    require_integer,
+    require_shape,
+)
 from manual.losses.reduction import reduce
 from manual.module import Module
 
@@ -50,10 +61,14 @@ def ctc_loss(
         raise ValueError(f"{op}: log_probs must have shape (T, N, C) or (T, C), without a 0, got {log_probs.shape}")
     x = log_probs if log_probs.ndim == 3 else log_probs[:, None]
     steps, count, classes = x.shape
+    blank = require_integer(op, "blank", blank)
+    require_choice(op, "reduction", reduction, REDUCTIONS)
+    require_flags(op, zero_infinity=zero_infinity)
     if not 0 <= blank < classes:
         raise ValueError(f"{op}: blank must be a class from 0 to {classes - 1}, got {blank}")
     input_lengths = _lengths(op, "input_lengths", input_lengths, count, steps)
-    target_lengths = _lengths(op, "target_lengths", target_lengths, count)
+    require_indices(op, "targets", targets)
+    target_lengths = _lengths(op, "target_lengths", target_lengths, count, targets.size)
     labels = _labels(op, targets, target_lengths, blank, classes)
 
     time, state, sequence = np.arange(steps)[:, None], np.arange(2 * labels.shape[1] + 3)[:, None], np.arange(count)
@@ -137,20 +152,21 @@ def _peak(x: Array) -> Array:
     return np.maximum.reduce(x, axis=1, keepdims=True, initial=np.finfo(x.dtype).min)
 
 
-def _lengths(op: str, name: str, lengths: Any, count: int, most: int | None = None) -> Array:
-    lengths = np.asarray(lengths)
+def _lengths(op: str, name: str, lengths: Any, count: int, most: int) -> Array:
+    if isinstance(lengths, (tuple, list)):
+        lengths = np.asarray([require_integer(op, name, length) for length in lengths])
+    elif isinstance(lengths, int):
+        lengths = np.asarray(require_integer(op, name, lengths))
     require_indices(op, name, lengths)
     if lengths.shape != () or count != 1:
         require_shape(op, name, lengths, (count,))
-    if lengths.min() < 0 or (most is not None and lengths.max() > most):
-        expected = "at least 0" if most is None else f"from 0 to {most}"
-        raise ValueError(f"{op}: {name} must be {expected}, got {lengths.tolist()}")
+    if lengths.min() < 0 or lengths.max() > most:
+        raise ValueError(f"{op}: {name} must be from 0 to {most}, got {lengths.tolist()}")
     return lengths.reshape(count).astype(int)
 
 
 def _labels(op: str, targets: Array, target_lengths: Array, blank: int, classes: int) -> Array:
     """The targets of each sequence in a row, filled up with zeros."""
-    require_indices(op, "targets", targets)
     kept = np.arange(target_lengths.max()) < target_lengths[:, None]
     if targets.ndim == 1:
         require_shape(op, "targets", targets, (int(target_lengths.sum()),))

@@ -5,7 +5,16 @@ from typing import Any
 
 import numpy as np
 
-from manual.contract import Array, Backward, broadcast_shape, require_floats
+from manual.contract import (
+    REDUCTIONS,
+    Array,
+    Backward,
+    broadcast_shape,
+    require_choice,
+    require_flags,
+    require_floats,
+    require_number,
+)
 from manual.elementwise import elementwise
 from manual.module import Module
 
@@ -33,6 +42,8 @@ def poisson_nll_loss(
     """
     op = "poisson_nll_loss"
     require_floats(op, "x target", x, target)
+    require_flags(op, log_input=log_input, full=full)
+    eps = require_number(op, "eps", eps)
     broadcast_shape(op, x=x, target=target)
 
     def curve(x, target):
@@ -94,7 +105,9 @@ def gaussian_nll_loss(
     """
     op = "gaussian_nll_loss"
     is_number = type(var) is float
-    require_floats(op, "x target var", x, target, None if is_number else var)
+    require_floats(op, "x target var?" if is_number else "x target var", x, target, None if is_number else var)
+    require_flags(op, full=full)
+    eps = require_number(op, "eps", eps)
     variance = x.dtype.type(var) if is_number else _along(op, var, x)
     if (variance < 0.0).any():
         raise ValueError(f"{op}: var must not be negative, got {variance.min()}")
@@ -155,8 +168,8 @@ def kl_div(x: Array, target: Array, /, *, reduction: str = "mean", log_target: b
     op = "kl_div"
     require_floats(op, "x target", x, target)
     broadcast_shape(op, x=x, target=target)
-    if reduction not in ("none", "mean", "sum", "batchmean"):
-        raise ValueError(f"{op}: reduction must be 'none', 'mean', 'sum' or 'batchmean', got {reduction!r}")
+    require_flags(op, log_target=log_target)
+    require_choice(op, "reduction", reduction, (*REDUCTIONS, "batchmean"))
     total = None
     if reduction == "batchmean":
         reduction, total = "mean", x.shape[0] if x.ndim else 1
@@ -167,7 +180,7 @@ def kl_div(x: Array, target: Array, /, *, reduction: str = "mean", log_target: b
 def _divergence(x, t):
     with np.errstate(divide="ignore", invalid="ignore"):
         log_ratio = np.log(t)
-    log_ratio = log_ratio.clip(np.finfo(t.dtype).min, math.inf)  # log 0 is −∞, and 0 · ∞ would be NaN
+    log_ratio = log_ratio.clip(-1000.0, math.inf)  # log 0 is −∞, and 0 · ∞ would be NaN; all other logarithms are above
     log_ratio -= x
 
     def target_slope():

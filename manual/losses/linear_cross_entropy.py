@@ -7,9 +7,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from manual.contract import Array, Backward, Gradients, needed, require_floats, require_shape
+from manual.contract import (
+    Array,
+    Backward,
+    Gradients,
+    needed,
+    require_floats,
+    require_indices,
+    require_integer,
+    require_number,
+    require_shape,
+)
 from manual.layers.linear import Linear, linear
-from manual.losses.classification import cross_entropy
+from manual.losses.classification import class_targets, cross_entropy
 from manual.losses.reduction import reduce
 from manual.module import Buffer, Module
 
@@ -82,7 +92,7 @@ def linear_cross_entropy(
     Corners:   `ignore_index` is −100 unless it is given, and is for classes alone
     """
     op = "linear_cross_entropy"
-    require_floats(op, "x linear_weight linear_bias weight", x, linear_weight, linear_bias, weight)
+    require_floats(op, "x linear_weight linear_bias? weight?", x, linear_weight, linear_bias, weight)
     classes, *positions = linear_weight.shape[:-1] or (0,)
     if x.ndim not in (1, 2) or linear_weight.ndim < 2 or linear_weight.shape[-1] != x.shape[-1] or (positions and x.ndim == 1):
         expected = "x (in) or (N, in) and linear_weight (C, in), or x (N, in) and linear_weight (C, d1, ..., in)"
@@ -90,12 +100,24 @@ def linear_cross_entropy(
     if linear_bias is not None:
         require_shape(op, "linear_bias", linear_bias, linear_weight.shape[:-1])
     indices, probabilities = (*x.shape[:-1], *positions), (*x.shape[:-1], classes, *positions)
-    if np.shape(target) not in (indices, probabilities):
-        raise ValueError(f"{op}: target must have shape {indices} or {probabilities}, got {np.shape(target)}")
-    if ignore_index is None:
-        ignore_index = -100
-    elif np.shape(target) == probabilities:
+    of_classes = not (isinstance(target, np.ndarray) and target.dtype.kind == "f")
+    if of_classes:
+        require_indices(op, "target", target)
+    else:
+        require_floats(op, "x target", x, target)
+    if target.shape != (indices if of_classes else probabilities):
+        raise ValueError(f"{op}: target must have shape {indices} or {probabilities}, got {target.shape}")
+    if options is not None and not isinstance(options, LinearCrossEntropyOptions):
+        raise TypeError(f"{op}: options must be LinearCrossEntropyOptions or None, got {options!r}")
+    if weight is not None:
+        require_shape(op, "weight", weight, (classes,))
+    label_smoothing = require_number(op, "label_smoothing", label_smoothing, "a number from 0 to 1")
+    if ignore_index is not None and not of_classes:
         raise ValueError(f"{op}: ignore_index is for class indices, got {ignore_index} with class probabilities")
+    ignore_index = require_integer(op, "ignore_index", -100 if ignore_index is None else ignore_index)
+    total = None
+    if of_classes:  # they are checked in the shape that the scores will have
+        *_, total = class_targets(op, np.broadcast_to(x.dtype.type(0), probabilities), target, weight, ignore_index)
     rows, targets = (x, target) if x.ndim == 2 else (x[None], target[None])
     flat_weight = linear_weight.reshape(-1, x.shape[-1])
     flat_bias = None if linear_bias is None else linear_bias.reshape(-1)
@@ -128,10 +150,6 @@ def linear_cross_entropy(
     # A single chunk is kept for the backward. Several are forgotten, and run again there.
     kept = run(chunks[0]) if len(chunks) == 1 else None
     losses = kept[0] if kept else np.concatenate([run(chunk)[0] for chunk in chunks])
-    total = None
-    if target.dtype.kind != "f":
-        counted = targets[targets != ignore_index]
-        total = counted.size if weight is None else weight[counted].sum()
     output, reduce_backward = reduce(op, losses.reshape(indices), reduction, total)
 
     def backward(grad_output, needs=None):
@@ -176,6 +194,16 @@ class LinearCrossEntropyLoss(Module):
         dtype: DTypeLike = np.float64,
         generator: np.random.Generator | None = None,
     ) -> None:
+        op = "LinearCrossEntropyLoss"
+        require_integer(op, "num_classes", num_classes, least=0)
+        if not isinstance(out_features, tuple):
+            raise TypeError(f"{op}: out_features must be a tuple of integers, got {out_features!r}")
+        for size in out_features:
+            require_integer(op, "out_features", size, least=0)
+        require_number(op, "label_smoothing", label_smoothing, "a number from 0 to 1")
+        if weight is not None:
+            require_floats(op, "weight", weight)
+            require_shape(op, "weight", weight, (num_classes,))
         self.num_classes, self.out_features = num_classes, out_features
         self.register_buffer("weight", weight)
         self.reduction, self.ignore_index, self.label_smoothing = reduction, ignore_index, label_smoothing

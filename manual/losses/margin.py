@@ -1,12 +1,11 @@
 """Losses that ask for a margin between what should be high and what should be low."""
 
 import math
-from typing import Any
 
 import numpy as np
 
 from manual.arrays import exp_range
-from manual.contract import Array, Backward, broadcast_shape, require_broadcast, require_floats
+from manual.contract import Array, Backward, broadcast_shape, require_broadcast, require_floats, require_number, targets_like
 from manual.elementwise import elementwise
 from manual.module import Module
 
@@ -30,7 +29,7 @@ def soft_margin_loss(x: Array, target: Array, /, *, reduction: str = "mean") -> 
     """
     op = "soft_margin_loss"
     require_floats(op, "x", x)
-    target = signs(op, target, x)
+    target = targets_like(op, x, target)
     require_broadcast(op, "target", target, x)
     return elementwise(op, _soft_margin, x, target, reduction=reduction)
 
@@ -70,7 +69,7 @@ def margin_ranking_loss(
     """
     op = "margin_ranking_loss"
     require_floats(op, "x1 x2", x1, x2)
-    t = signs(op, target, x1)
+    t, margin = targets_like(op, x1, target), require_number(op, "margin", margin)
     if not x1.ndim == x2.ndim == t.ndim:
         raise ValueError(f"{op}: expected as many axes in x1, x2 and target, got {x1.shape}, {x2.shape} and {t.shape}")
     broadcast_shape(op, x1=x1, x2=x2, target=t)
@@ -110,7 +109,7 @@ def hinge_embedding_loss(x: Array, target: Array, /, *, margin: float = 1.0, red
     """
     op = "hinge_embedding_loss"
     require_floats(op, "x", x)
-    t = signs(op, target, x)
+    t, margin = targets_like(op, x, target), require_number(op, "margin", margin)
     broadcast_shape(op, x=x, target=t)
 
     def curve(x, t):
@@ -129,11 +128,3 @@ class HingeEmbeddingLoss(Module):
     def forward(self, input: Array, target: Array) -> tuple[Array, Backward]:
         """Compare the distances `input` with `target`."""
         return hinge_embedding_loss(input, target, margin=self.margin, reduction=self.reduction)
-
-
-def signs(op: str, target: Any, x: Array) -> Array:
-    """Targets of 1 and −1 in the dtype of x; torch takes integers too."""
-    if isinstance(target, (np.ndarray, np.integer)) and target.dtype.kind in "iu":
-        return np.asarray(target, x.dtype)
-    require_floats(op, "x target", x, target)
-    return target

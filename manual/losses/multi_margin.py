@@ -6,15 +6,18 @@ import numpy as np
 
 from manual.arrays import largest, row_sums, smallest
 from manual.contract import (
+    REDUCTIONS,
     Array,
     Backward,
     broadcast_shape,
     cotangent,
     needed,
+    require_choice,
     require_floats,
     require_indices,
-    require_reduction,
+    require_number,
     require_shape,
+    targets_like,
 )
 from manual.elementwise import elementwise
 from manual.losses.binary import logistic_loss
@@ -38,7 +41,7 @@ def multi_margin_loss(
     weight: Array | None = None,
     /,
     *,
-    p: int = 1,
+    p: float = 1,
     margin: float = 1.0,
     reduction: str = "mean",
 ) -> tuple[Array, Backward]:
@@ -54,9 +57,8 @@ def multi_margin_loss(
     Source:    Crammer & Singer 2001, On the Algorithmic Implementation of Multiclass Kernel-based Vector Machines
     """
     op = "multi_margin_loss"
-    require_floats(op, "x weight", x, weight)
-    if p not in (1, 2):
-        raise ValueError(f"{op}: p must be 1 or 2, got {p}")
+    require_floats(op, "x weight?", x, weight)
+    p, margin = require_number(op, "p", p, "1 or 2"), require_number(op, "margin", margin)
     rows = _rows(op, x)
     samples, classes = rows.shape
     _require_classes(op, target, classes, lowest=0)
@@ -96,7 +98,12 @@ class MultiMarginLoss(Module):
 
     weight: Array | None
 
-    def __init__(self, p: int = 1, margin: float = 1.0, weight: Array | None = None, *, reduction: str = "mean") -> None:
+    def __init__(self, p: float = 1, margin: float = 1.0, weight: Array | None = None, *, reduction: str = "mean") -> None:
+        require_number("MultiMarginLoss", "p", p, "1 or 2")
+        if weight is not None:
+            require_floats("MultiMarginLoss", "weight", weight)
+            if weight.ndim != 1:
+                raise ValueError(f"MultiMarginLoss: weight must have one axis, got shape {weight.shape}")
         self.register_buffer("weight", weight)
         self.p, self.margin, self.reduction = p, margin, reduction
 
@@ -170,21 +177,34 @@ def multilabel_soft_margin_loss(
     Forward:   ℓ = −Σⱼ wⱼ [tⱼ log σ(xⱼ) + (1 − tⱼ) log σ(−xⱼ)] / C = Σⱼ wⱼ [hⱼ xⱼ + log(1 + eⱼ)] / C
                with e = exp(−|x|) and h = 1 − t where x ≥ 0, else −t;  L = ℓ, Σ ℓ or Σ ℓ / N
     Backward:  grad_x = w (σ(x) − t) / C g,  σ(x) − t = h ∓ e / (1 + e) for x ≷ 0;
-               grad_target = −w x / C g,  grad_weight = [h x + log(1 + e)] / C g      (g = grad_ℓ)
-    Shapes:    x (..., C); target and weight broadcast to it (as in torch all three may broadcast, and the sum runs along the
-               axis that is the last of x, C its size there); L () or, with reduction none, (...)
+               grad_target = −w x / C g,  grad_weight = [h x + log(1 + e)] / C g
+               (g = grad_ℓ; integers as target have no gradient)
+    Shapes:    x (..., C); target (integers or numbers of the dtype of x) and weight broadcast to it (as in torch all three may
+               broadcast, and the sum runs along the axis that is the last of x, C its size there);
+               L () or, with reduction none, (...)
     """
     op = "multilabel_soft_margin_loss"
-    require_floats(op, "x target weight", x, target, weight)
+    require_floats(op, "x weight?", x, weight)
+    require_choice(op, "reduction", reduction, REDUCTIONS)
+    t = targets_like(op, x, target)
     if x.ndim == 0:
         raise ValueError(f"{op}: x must have shape (..., C), got ()")
-    shape = broadcast_shape(op, x=x, target=target, **({} if weight is None else {"weight": weight}))
+    shape = broadcast_shape(op, x=x, target=t, **({} if weight is None else {"weight": weight}))
     axis, classes = x.ndim - 1, x.shape[-1] or math.nan
+
+    def of_each_class(x, t, weight):
+        """The cross-entropy of each class, which is also the slope of its weight."""
+        entropy, slope, target_slope, *_ = logistic_loss(x, t, None, None)
+        if target.dtype.kind != "f":
+            target_slope = None
+        if weight is None:
+            return entropy, slope, target_slope, None
+        return weight * entropy, weight * slope, target_slope and (lambda: weight * target_slope()), entropy
+
     if reduction != "none":  # a mean or sum of means over the classes is one sum over everything, divided once
-        require_reduction(op, reduction)
         samples = math.prod(shape[:axis] + shape[axis + 1 :]) if reduction == "mean" else 1
-        return elementwise(op, _of_each_class, x, target, weight, reduction="mean", total=classes * samples)
-    entropies, curve_backward = elementwise(op, _of_each_class, x, target, weight)
+        return elementwise(op, of_each_class, x, t, weight, reduction="mean", total=classes * samples)
+    entropies, curve_backward = elementwise(op, of_each_class, x, t, weight)
     output = np.asarray(np.add.reduce(entropies, axis=axis) / classes)
     dtype, of_each = output.dtype, output.shape
 
@@ -193,14 +213,6 @@ def multilabel_soft_margin_loss(
         return curve_backward(np.broadcast_to(np.expand_dims(grad_losses, axis), shape), needs)
 
     return output, backward
-
-
-def _of_each_class(x, target, weight):
-    """The cross-entropy of each class, which is also the slope of its weight."""
-    entropy, slope, target_slope, *_ = logistic_loss(x, target, None, None)
-    if weight is None:
-        return entropy, slope, target_slope, None
-    return weight * entropy, weight * slope, lambda: weight * target_slope(), entropy
 
 
 class MultiLabelSoftMarginLoss(Module):

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from manual.contract import Array, cotangent, require_reduction
+from manual.contract import REDUCTIONS, Array, cotangent, require_choice
 
 
 def reduce(op: str, losses: Array, reduction: str, total: Any = None) -> tuple[Array, Callable[[Any], Array]]:
@@ -17,7 +17,7 @@ def reduce(op: str, losses: Array, reduction: str, total: Any = None) -> tuple[A
 
     The mean over a total of 0 is NaN, and so is its gradient.
     """
-    require_reduction(op, reduction)
+    require_choice(op, "reduction", reduction, REDUCTIONS)
     output = losses if reduction == "none" else np.add.reduce(losses, axis=None)
     if reduction == "mean":
         total = (losses.size if total is None else total) or math.nan

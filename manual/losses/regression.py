@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from manual.arrays import sum_to_shape
-from manual.contract import Array, Backward, broadcast_shape, needed, require_floats, require_shape
+from manual.contract import Array, Backward, broadcast_shape, needed, require_floats, require_number, require_shape
 from manual.elementwise import elementwise
 from manual.module import Module
 
@@ -80,8 +80,7 @@ def smooth_l1_loss(x: Array, target: Array, /, *, reduction: str = "mean", beta:
     Kinks:     β = 0 is `l1_loss`: the gradient at x = t is 0
     Source:    Girshick 2015, Fast R-CNN
     """
-    if not beta >= 0:
-        raise ValueError(f"smooth_l1_loss: beta must not be negative, got {beta}")
+    beta = require_number("smooth_l1_loss", "beta", beta, "a number of at least 0")
     _require_pair("smooth_l1_loss", x, target)
 
     def curve(x, target):
@@ -117,8 +116,7 @@ def huber_loss(
     Shapes:    x and target broadcast to one another; weight has the shape of x; L () or, with reduction none, theirs
     Source:    Huber 1964, Robust Estimation of a Location Parameter
     """
-    if not delta > 0:
-        raise ValueError(f"huber_loss: delta must be positive, got {delta}")
+    delta = require_number("huber_loss", "delta", delta, "a positive number")
     _require_pair("huber_loss", x, target, weight)
 
     def curve(x, target, weight):
@@ -133,6 +131,7 @@ class HuberLoss(Module):
     """`huber_loss` as a module."""
 
     def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
+        require_number("HuberLoss", "delta", delta)
         self.reduction, self.delta = reduction, delta
 
     def forward(self, input: Array, target: Array) -> tuple[Array, Backward]:
@@ -141,7 +140,7 @@ class HuberLoss(Module):
 
 
 def _require_pair(op: str, x: Array, target: Array, weight: Array | None = None) -> None:
-    require_floats(op, "x target weight", x, target, weight)
+    require_floats(op, "x target weight?", x, target, weight)
     if x.shape != target.shape:
         broadcast_shape(op, x=x, target=target)
     if weight is not None:

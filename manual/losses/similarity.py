@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 
 from manual.arrays import broadcast, sum_to_shape
-from manual.contract import Array, Backward, broadcast_shape, needed, require_floats
+from manual.contract import Array, Backward, broadcast_shape, needed, require_flags, require_floats, require_number, targets_like
 from manual.elementwise import elementwise
-from manual.losses.margin import signs
 from manual.module import Module
 
 __all__ = [
@@ -41,7 +40,7 @@ def cosine_embedding_loss(
     """
     op = "cosine_embedding_loss"
     require_floats(op, "x1 x2", x1, x2)
-    t = signs(op, target, x1)
+    t, margin = targets_like(op, x1, target), require_number(op, "margin", margin)
     if t.ndim > 1 or not x1.ndim == x2.ndim == t.ndim + 1:
         raise ValueError(
             f"{op}: expected x1 and x2 (N, D) with target (N), or (D) with (), got {x1.shape}, {x2.shape} and {t.shape}"
@@ -117,8 +116,7 @@ def triplet_margin_loss(
     Source:    Balntas et al. 2016, Learning local feature descriptors with triplets and shallow convolutional neural networks
     """
     op = "triplet_margin_loss"
-    if not p > 0:
-        raise ValueError(f"{op}: p must be positive, got {p}")
+    eps, p = require_number(op, "eps", eps), require_number(op, "p", p, "a positive number")
     distance = partial(_distance, eps=eps, p=p)
     return _triplet(op, anchor, positive, negative, distance, margin, swap, reduction)
 
@@ -129,6 +127,7 @@ class TripletMarginLoss(Module):
     def __init__(
         self, margin: float = 1.0, p: float = 2.0, eps: float = 1e-6, swap: bool = False, *, reduction: str = "mean"
     ) -> None:
+        require_number("TripletMarginLoss", "margin", margin, "a positive number")
         self.margin, self.p, self.eps, self.swap, self.reduction = margin, p, eps, swap, reduction
 
     def forward(self, anchor: Array, positive: Array, negative: Array) -> tuple[Array, Backward]:
@@ -168,8 +167,11 @@ def triplet_margin_with_distance_loss(
     Shapes:    anchor, positive, negative (..., D) broadcast to one another; L () or, with reduction none, that of the distances
     Kinks:     exactly at the margin, z = 0, the gradient is that of z
     """
+    op = "triplet_margin_with_distance_loss"
     distance = partial(_distance, eps=1e-6, p=2.0) if distance_function is None else distance_function
-    return _triplet("triplet_margin_with_distance_loss", anchor, positive, negative, distance, margin, swap, reduction)
+    if not callable(distance):
+        raise TypeError(f"{op}: distance_function must be an operation or None, got {distance!r}")
+    return _triplet(op, anchor, positive, negative, distance, margin, swap, reduction)
 
 
 class TripletMarginWithDistanceLoss(Module):
@@ -183,6 +185,7 @@ class TripletMarginWithDistanceLoss(Module):
         swap: bool = False,
         reduction: str = "mean",
     ) -> None:
+        require_number("TripletMarginWithDistanceLoss", "margin", margin, "a positive number")
         self.distance_function, self.margin, self.swap, self.reduction = distance_function, margin, swap, reduction
 
     def forward(self, anchor: Array, positive: Array, negative: Array) -> tuple[Array, Backward]:
@@ -209,8 +212,8 @@ def _triplet(
     reduction: str,
 ) -> tuple[Array, Backward]:
     require_floats(op, "anchor positive negative", anchor, positive, negative)
-    if not margin > 0:
-        raise ValueError(f"{op}: margin must be positive, got {margin}")
+    margin = require_number(op, "margin", margin, "a positive number")
+    require_flags(op, swap=swap)
     if not anchor.ndim == positive.ndim == negative.ndim:
         raise ValueError(
             f"{op}: expected as many axes in anchor, positive and negative, "

@@ -40,5 +40,15 @@ def test_known_values(name, constants, values, slopes):
 
 
 def test_celu_refuses_alpha_0():
-    with pytest.raises(ValueError, match="celu: alpha must not be 0"):
+    with pytest.raises(ValueError, match="celu: alpha must be a number other than 0"):
         manual.celu(np.zeros(3), alpha=0.0)
+
+
+@pytest.mark.parametrize("alpha", [np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("op", [manual.elu, manual.celu])
+def test_an_alpha_that_is_not_finite_reaches_what_is_negative_alone(op, alpha, dtype):
+    """What is positive stays as it is, and so does its gradient; 0 stays 0, as in torch."""
+    x, g = np.array([0.0, 0.5, 2.0, np.inf], dtype), np.array([1.0, -2.0, 3.0, 0.5], dtype)
+    output, backward = op(x, alpha=alpha)
+    np.testing.assert_array_equal(output, x, strict=True)
+    np.testing.assert_array_equal(backward(g)[0][1:], g[1:], strict=True)

@@ -49,8 +49,8 @@ def test_limits(name, values, slopes, dtype):
     [
         (lambda x: manual.hardtanh(x, min_val=2.0, max_val=1.0), "hardtanh: min_val must not be above max_val, got 2.0 and 1.0"),
         (lambda x: manual.Hardtanh(1.0, 1.0), "Hardtanh: max_val must be above min_val, got 1.0 and 1.0"),
-        (lambda x: manual.softshrink(x, lambd=-1.0), "softshrink: lambd must be finite and not negative, got -1.0"),
-        (lambda x: manual.softshrink(x, lambd=np.nan), "softshrink: lambd must be finite"),
+        (lambda x: manual.softshrink(x, lambd=-1.0), "softshrink: lambd must be a finite number of at least 0, got -1.0"),
+        (lambda x: manual.softshrink(x, lambd=np.nan), "softshrink: lambd must be a finite number"),
     ],
 )
 def test_errors(call, message):

@@ -139,6 +139,40 @@ def test_gumbel_softmax_is_straight_through():
     np.testing.assert_array_equal(hard_backward(g)[0], soft_backward(g)[0])
 
 
+@pytest.mark.parametrize("hard", [False, True])
+def test_nan_among_the_scores_is_seen(hard):
+    """In its row, and there alone, all entries are NaN, in torch too."""
+    x = np.array([[0.0, np.nan, 1.0], [0.0, 1.0, 2.0]])
+    output, backward = manual.gumbel_softmax(x, hard=hard, noise=np.zeros((2, 3)))
+    grad = backward(np.array([[1.0, 2.0, 3.0], [3.0, 1.0, 2.0]]))[0]
+    for result in (output, grad, F.gumbel_softmax(torch.tensor(x), hard=hard).numpy()):
+        np.testing.assert_array_equal(np.isnan(result), [[True] * 3, [False] * 3])
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "softmin"])
+@pytest.mark.parametrize("of_input", [np.float32, np.float64])
+@pytest.mark.parametrize("asked", [np.float32, "float64", float, None])
+def test_dtype_casts_first(name, of_input, asked):
+    """The output has the dtype that was asked for, the gradient that of the input; both as in torch."""
+    x, g = np.random.default_rng(0).standard_normal((2, 3, 4)).astype(of_input)
+    output, backward = getattr(manual, name)(x, dim=1, dtype=asked)
+    to_torch = None if asked is None else getattr(torch, np.dtype(asked).name)
+    tensor = torch.tensor(x, requires_grad=True)
+    theirs = getattr(F, name)(tensor, dim=1, dtype=to_torch)
+    g = g.astype(output.dtype)
+    theirs.backward(torch.tensor(g))
+    (grad,) = backward(g)
+    room = 8 * max(np.finfo(x.dtype).eps, np.finfo(g.dtype).eps)
+    for ours, expected in ((output, theirs.detach().numpy()), (grad, tensor.grad.numpy())):
+        assert ours.dtype == expected.dtype
+        np.testing.assert_allclose(ours, expected, rtol=room, atol=room / 8)
+    assert backward(g, (False,)) == (None,)
+
+
+def test_what_float32_cannot_hold_is_infinite_there():
+    np.testing.assert_array_equal(manual.log_softmax(np.array([-1e300, 0.0]), dim=0, dtype=np.float32)[0], [-np.inf, 0])
+
+
 def test_gumbel_softmax_draws_anew_in_the_dtype_of_the_logits():
     x = np.zeros((2, 3), np.float32)
     first, second = manual.gumbel_softmax(x)[0], manual.gumbel_softmax(x)[0]
@@ -149,7 +183,7 @@ def test_gumbel_softmax_draws_anew_in_the_dtype_of_the_logits():
 @pytest.mark.parametrize(
     ("constants", "message"),
     [
-        ({"tau": 0.0}, "gumbel_softmax: tau must not be 0"),
+        ({"tau": 0.0}, "gumbel_softmax: tau must be a number other than 0"),
         ({"dim": 2}, "gumbel_softmax: dim must lie in"),
         ({"noise": np.zeros(3)}, r"gumbel_softmax: noise must have shape \(2, 3\), got \(3,\)"),
     ],

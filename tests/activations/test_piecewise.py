@@ -50,7 +50,26 @@ def test_relu_next_to_its_kink(dtype):
 
 
 def test_slopes_are_exact():
-    assert slopes(np.array([2.0, -2.0], np.float32), 1e30).tolist() == [1.0, float(np.float32(1e30))]
+    assert slopes(np.array([2.0, -2.0], np.float32), 1e30, True).tolist() == [1.0, float(np.float32(1e30))]
+
+
+@pytest.mark.parametrize("slope", [np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x, slope: manual.leaky_relu(x, negative_slope=slope),
+        lambda x, slope: manual.prelu(x, np.array([slope], x.dtype)),
+        lambda x, slope: manual.prelu(x, np.array([0.5, slope], x.dtype)),
+        lambda x, slope: manual.rrelu(x, training=True, noise=np.full_like(x, slope)),
+    ],
+)
+def test_a_slope_that_is_not_finite_reaches_what_is_negative_alone(function, slope, dtype):
+    """What is positive stays as it is, and so does its gradient."""
+    x, g = np.array([[3.0, 2.0], [np.inf, -1.0]], dtype), np.array([[2.0, -1.0], [4.0, 1.0]], dtype)
+    output, backward = function(x, slope)
+    expected = np.array([[3.0, 2.0], [np.inf, -slope]], dtype)
+    np.testing.assert_array_equal(output, expected, strict=True)
+    np.testing.assert_array_equal(backward(g)[0], np.array([[2.0, -1.0], [4.0, slope]], dtype), strict=True)
 
 
 def test_prelu_at_the_kink():
@@ -100,8 +119,8 @@ def test_prelu_module_starts_at_init():
         (lambda x: manual.prelu(x, np.ones(2)), r"prelu: weight must have shape \(1,\) or \(3,\) .* got \(2,\)"),
         (lambda x: manual.prelu(x, np.ones((1, 1))), r"prelu: weight must have shape"),
         (lambda x: manual.prelu(x[0], np.ones(3)), r"prelu: weight must have shape"),
-        (lambda x: manual.rrelu(x, lower=0.5, upper=0.25), "rrelu: lower and upper must be finite, lower not above upper"),
-        (lambda x: manual.rrelu(x, upper=np.inf), "rrelu: lower and upper must be finite"),
+        (lambda x: manual.rrelu(x, lower=0.5, upper=0.25), "rrelu: lower must not be above upper"),
+        (lambda x: manual.rrelu(x, upper=np.inf), "rrelu: upper must be a finite number"),
         (lambda x: manual.rrelu(x, training=True, noise=np.ones(3)), r"rrelu: noise must have shape \(2, 3\), got \(3,\)"),
     ],
 )

@@ -92,5 +92,5 @@ def test_symmetry(numbers):
 
 
 def test_a_softplus_that_does_not_bend_is_refused():
-    with pytest.raises(ValueError, match=r"softplus: beta must be finite and not 0, got 0.0"):
+    with pytest.raises(ValueError, match=r"softplus: beta must be a finite number other than 0, got 0.0"):
         manual.softplus(np.zeros(3), beta=0.0)

@@ -150,7 +150,7 @@ REFUSED = [
             (op, (Z23, I2, np.ones((1, 3))), {}, "weight must have shape (3,), got (1, 3)"),
         )
     ),
-    (CE, (Z23, I2), {"label_smoothing": 1.5}, "label_smoothing must lie between 0 and 1, got 1.5"),
+    (CE, (Z23, I2), {"label_smoothing": 1.5}, "label_smoothing must be a number from 0 to 1, got 1.5"),
     (CE, (Z23, P23), {"ignore_index": 1}, "ignore_index is for class indices, got 1 with class probabilities"),
     (CE, (Z23, P23, np.ones(2)), {}, "weight must have shape (3,), got (2,)"),
     (CE, (Z23, P23.T), {}, "target must hold integer indices, got float64"),
@@ -169,6 +169,6 @@ def test_what_does_not_fit_is_refused_as_in_torch(name, arrays, constants, messa
 @pytest.mark.parametrize("label_smoothing", [-0.1, np.nan])
 def test_smoothing_below_0_is_refused(label_smoothing):
     """torch takes it for none at all."""
-    message = f"cross_entropy: label_smoothing must lie between 0 and 1, got {label_smoothing}"
+    message = f"cross_entropy: label_smoothing must be a number from 0 to 1, got {label_smoothing}"
     with pytest.raises(ValueError, match=re.escape(message)):
         manual.cross_entropy(Z23, I2, label_smoothing=label_smoothing)

@@ -158,3 +158,11 @@ def test_a_variance_that_is_a_whole_number_is_refused_as_in_torch():
         manual.gaussian_nll_loss(np.zeros(2), np.zeros(2), 1)
     with pytest.raises(TypeError):
         forward(OPERATIONS["gaussian_nll_loss"].torch, (np.zeros(2), np.zeros(2), 1), {})
+
+
+def test_kl_div_to_the_ends_of_float32():
+    """Where t = 0 the loss is 0, be x as large as a float can be; the logarithm of the smallest t is taken in full."""
+    x, target = np.array([1e38, -3e38, 0.0], np.float32), np.array([0.0, 0.0, 1e-44], np.float32)
+    output, _, grad_target = loss_and_slopes(manual.kl_div, x, target, reduction="none")
+    np.testing.assert_array_equal(output[:2], 0)
+    np.testing.assert_allclose(grad_target[2], 1 + math.log(float(target[2])), rtol=1e-6)

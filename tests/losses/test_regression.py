@@ -111,13 +111,13 @@ REDUCTION = "reduction must be 'none', 'mean' or 'sum', got 'all'"
             )
         ),
         ("smooth_l1_loss", [(2, 3), (2,)], {}, SHAPES),
-        ("smooth_l1_loss", [(3,), (3,)], {"beta": -1.0}, "beta must not be negative, got -1.0"),
+        ("smooth_l1_loss", [(3,), (3,)], {"beta": -1.0}, "beta must be a number of at least 0, got -1.0"),
         ("smooth_l1_loss", [(3,), (3,)], {"reduction": "all"}, REDUCTION),
         ("huber_loss", [(2, 3), (2,)], {}, SHAPES),
         ("huber_loss", [(2, 3), (2, 3), (3,)], {}, "weight must have shape (2, 3), got (3,)"),
-        ("huber_loss", [(3,), (3,)], {"delta": 0.0}, "delta must be positive, got 0.0"),
-        ("huber_loss", [(3,), (3,)], {"delta": -1.0}, "delta must be positive, got -1.0"),
-        ("huber_loss", [(3,), (3,)], {"delta": np.nan}, "delta must be positive, got nan"),
+        ("huber_loss", [(3,), (3,)], {"delta": 0.0}, "delta must be a positive number, got 0.0"),
+        ("huber_loss", [(3,), (3,)], {"delta": -1.0}, "delta must be a positive number, got -1.0"),
+        ("huber_loss", [(3,), (3,)], {"delta": np.nan}, "delta must be a positive number, got nan"),
         ("huber_loss", [(3,), (3,)], {"reduction": "all"}, REDUCTION),
     ],
 )

@@ -117,8 +117,8 @@ AXES = "expected as many axes in anchor, positive and negative, got (2, 3), (3,)
             for arrays, constants, message in [
                 ((VECTORS, VECTORS[0], VECTORS), {}, AXES),
                 ((VECTORS, VECTORS[:, :2], VECTORS), {}, "expected shapes that broadcast together"),
-                ((VECTORS, VECTORS, VECTORS), {"margin": 0.0}, "margin must be positive, got 0.0"),
-                ((VECTORS, VECTORS, VECTORS), {"margin": -1.0}, "margin must be positive, got -1.0"),
+                ((VECTORS, VECTORS, VECTORS), {"margin": 0.0}, "margin must be a positive number, got 0.0"),
+                ((VECTORS, VECTORS, VECTORS), {"margin": -1.0}, "margin must be a positive number, got -1.0"),
                 ((VECTORS, VECTORS, VECTORS), {"reduction": "all"}, "reduction must be 'none', 'mean' or 'sum', got 'all'"),
             ]
         ),
@@ -134,5 +134,5 @@ def test_what_torch_refuses_is_refused(name, arrays, constants, message):
 @pytest.mark.parametrize("p", [0, -1, -np.inf, np.nan])
 def test_a_norm_has_a_positive_power(p):
     """Torch takes others, which measure no distance, and gives no gradient for p = 0."""
-    with pytest.raises(ValueError, match="triplet_margin_loss: p must be positive, got"):
+    with pytest.raises(ValueError, match="triplet_margin_loss: p must be a positive number, got"):
         manual.triplet_margin_loss(VECTORS, VECTORS, VECTORS, p=p)

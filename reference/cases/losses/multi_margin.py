@@ -131,6 +131,8 @@ _multilabel_soft_cases = (
     Case("x of fewer axes, mean", (normal(3), uniform(0, 1, 4, 3))),
     Case("weight has more samples", (normal(1, 3), uniform(0, 1, 1, 3), uniform(0.5, 2, 4, 3)), {"reduction": "none"}),
     Case("hard targets", (normal(4, 2), [[0.0, 1.0], [1.0, 0.0], [1.0, 1.0], [0.0, 0.0]])),
+    Case("integer targets", (normal(4, 3), classes(2, 4, 3), uniform(0.5, 2, 3))),
+    Case("integer targets, none", (normal(4, 3), classes(2, 4, 3)), {"reduction": "none"}),
     Case("at 0", ([[0.0, -0.0, 0.0, -0.0]], [[0.0, 1.0, 0.25, 0.0]]), zero=("grad_1",)),
     Case(
         "saturated",
