@@ -51,6 +51,7 @@ def test_relu_next_to_its_kink(dtype):
 
 def test_slopes_are_exact():
     assert slopes(np.array([2.0, -2.0], np.float32), 1e30, True).tolist() == [1.0, float(np.float32(1e30))]
+    assert slopes(np.array([2.0, 0.0, -2.0], np.float32), np.inf, False).tolist() == [1.0, np.inf, np.inf]
 
 
 @pytest.mark.parametrize("slope", [np.inf, -np.inf, np.nan])

@@ -32,11 +32,11 @@ class Subject:
         for trials in self.trials:
             for i, trial in enumerate(trials):
                 with np.errstate(all="ignore"):
-                    with fault.planted():
-                        caught = trial()
-                    if caught and trial not in self._trusted:
+                    if trial not in self._trusted:  # before anything is broken, as it keeps points that it finds by the operation
                         assert not trial(), f"{self.name}: a trial complains where nothing is broken"
                         self._trusted.add(trial)
+                    with fault.planted():
+                        caught = trial()
                 if caught:
                     trials.insert(0, trials.pop(i))
                     return True
