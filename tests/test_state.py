@@ -165,18 +165,18 @@ def test_half_is_refused():
 def test_a_mismatch_says_how_to_convert():
     """Both ways that it names work."""
     layer, x = manual.Linear(2, 2), np.ones((1, 2), np.float32)
-    message = "linear: weight must have the dtype of x, float32, got float64; use x.astype(np.float64), "
-    message += "or the module in float32: module.to(np.float32)"
+    message = "linear: weight must have the dtype of x, float32, got float64; convert it: "
+    message += "weight.astype(np.float32), or the module that it belongs to: module.to(np.float32)"
     with pytest.raises(TypeError, match=f"^{re.escape(message)}$"):
         layer(x)
-    layer(x.astype(np.float64))
+    manual.linear(x, *(parameter.data.astype(np.float32) for parameter in layer.parameters()))
     layer.to(np.float32)(x)
 
 
 @pytest.mark.parametrize("x", [[[1.0, 2.0]], torch.ones(1, 2)])
 def test_what_is_no_array_is_told_how_to_become_one(x):
     kind = type(x).__name__
-    with pytest.raises(TypeError, match=rf"^linear: x must be a NumPy array, got {kind}; np\.asarray\(x\) makes one$"):
+    with pytest.raises(TypeError, match=rf"^linear: x must be a NumPy array, got {kind}; convert it: np\.asarray\(x\)$"):
         manual.Linear(2, 2, dtype=np.float32)(x)
     manual.Linear(2, 2, dtype=np.float32)(np.asarray(x, np.float32))
 
