@@ -15,7 +15,6 @@ NOT_AN_ARRAY = "only for arguments that no case can hold, as they are not arrays
 CHUNKS = "how many samples are taken at once changes the memory alone, which the chapter's own tests measure"
 FAR = "the formula for the far tail is right everywhere, only slower"
 IGNORED = "∞ and NaN in what is ignored: torch's gradient is NaN, the chapter's tests see it"
-DEEP = "the deepest term of the fraction is less than the last digit"
 WRAPS = "indices below 0 count from the end, as the remainder does"
 ZERO = "0 is divided, by whatever is not 0"
 DIGITS = "gains digits, but none that r ≤ 30 would miss"
@@ -38,13 +37,10 @@ HARMLESS: dict[str, dict[tuple[str, str], str]] = {
     "threshold": {
         ("bits = ", "f'i{x.dtype.itemsize}'"): "NumPy takes the name of a dtype for the dtype",
         ("y = np.empty_like(x) if out", "np.empty_like(x)"): "only parts of a large array have a place; the tests of parts see it",
-        ("y = np.empty_like(x) if out", "x"): "the right y is written into the input; the test of purity sees it",
     },
     "tanhshrink": {
         ("innermost, *outer = ", "FRACTION"): SLOWER,
         ("innermost, *outer = ", "4"): SLOWER,
-        ("w = square / innermost", "square"): DEEP,
-        ("w = square / innermost", "innermost"): DEEP,
     },
     "softplus": {
         ("if beta != 1.0:", "if True:"): SLOWER,
