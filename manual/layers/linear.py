@@ -60,6 +60,8 @@ def _linear_of_rows(x: Array, weight: Array, bias: Array | None) -> tuple[Array,
     """`linear` of an x that is not a matrix, or of a weight that is a vector: all samples become the rows of one matrix."""
     if weight.ndim not in (1, 2) or x.ndim == 0 or x.shape[-1] != weight.shape[-1]:
         raise _misfit(x, weight, bias)
+    if weight.ndim == 1 and bias is not None and (bias.ndim != 0 or x.ndim == 2):
+        raise ValueError(f"linear: a weight (in_features) takes no bias but a number, and none with a matrix x, got {bias.shape}")
     rows = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
     output, linear_backward = linear(rows, weight if weight.ndim == 2 else weight[None])
     output = output.reshape(x.shape[:-1] + weight.shape[:-1])
