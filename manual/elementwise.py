@@ -37,8 +37,9 @@ def elementwise(
     array whose gradient the backward is to return: numbers, booleans, a function that makes the slope when a backward asks for it,
     or `None` where there is no gradient. A slope made together with y, out of the same temporaries, is cheaper than one made later.
 
-    A curve of one array may have limits `within` which it is right. Where x lies outside, the curve sees it clipped to them, and
-    y and slope come from a second curve, `beyond`, which gets these few elements in the next longer format.
+    A curve of one array may be given `out`, a place for its y. It may have limits `within` which it is right: where x lies outside,
+    the curve sees it clipped to them, and y and slope come from a second curve, `beyond`, which gets these few elements in the next
+    longer format.
     """
     if within is not None:
         curve = partial(_with_tails, curve, *within, beyond)
@@ -107,6 +108,9 @@ def _in_parts(curve: Curve, arrays: Any, reduced: bool) -> tuple[Array, list[Any
 
     def forward_part(p):
         part = parts[p]
+        if len(arrays) == 1 and not reduced:
+            _, *slopes[p] = curve(arrays[0][part], out=y[part])
+            return
         y_part, *slopes[p] = curve(*[array if array is None else array[part] for array in arrays])
         if reduced:
             y[p] = np.add.reduce(y_part)
@@ -130,11 +134,11 @@ def _in_parts(curve: Curve, arrays: Any, reduced: bool) -> tuple[Array, list[Any
     return y, by_array, multiply
 
 
-def _with_tails(curve: Curve, low: float, high: float, beyond: Curve, x: Array) -> tuple[Array, Array]:
+def _with_tails(curve: Curve, low: float, high: float, beyond: Curve, x: Array, out: Array | None = None) -> tuple[Array, Array]:
     """The curve within its limits, and the other one beyond them."""
     if (low == -math.inf or smallest(x) >= low) and (high == math.inf or largest(x) <= high):
-        return curve(x)
-    y, slope = curve(x.clip(low, high))
+        return curve(x, out=out)
+    y, slope = curve(x.clip(low, high), out=out)
     far = np.nonzero((x < low) | (x > high))
     y[far], slope[far] = beyond(_longer(x[far]))
     return y, slope

@@ -21,7 +21,7 @@ Constants = tuple[tuple[str, Any], ...]
 BENDS = -1, 3  # functions bend, saturate and underflow between these powers of ten
 BEYOND = exact.mp.ldexp(1, 1100)  # larger than every float: there a function is at its limit
 AT_INFINITY = " at ±∞"
-AMONG = 0.75  # an ordinary number, which must be treated the same beside infinities
+ORDINARY = 0.75  # a number that must be treated the same beside infinities
 
 
 def constants_of(operation: Operation) -> list[Constants]:
@@ -55,7 +55,7 @@ def grid(operation: Operation, constants: Constants, dtype: Any) -> Any:
 @cache
 def _reference(operation: Operation, constants: Constants, dtype: str, where: str, seed: int) -> tuple[Any, ...]:
     """The inputs, a random cotangent, torch's results, and the truth."""
-    x = np.array([-np.inf, -AMONG, AMONG, np.inf], dtype) if where == AT_INFINITY else grid(operation, constants, dtype)
+    x = np.array([-np.inf, -ORDINARY, ORDINARY, np.inf], dtype) if where == AT_INFINITY else grid(operation, constants, dtype)
     draw = generator(call(operation, constants), seed)
     # Not below 1, so that where a gradient can be represented, so can the derivative by itself
     grad_output = (draw.uniform(1, 2, x.shape) * draw.choice([-1, 1], x.shape)).astype(dtype)
@@ -65,6 +65,8 @@ def _reference(operation: Operation, constants: Constants, dtype: str, where: st
     truth = exact.evaluate(operation.definition, (exactly,), dict(constants), grad_output, {"grad_0"}, operation.slope_terms)
     value, grad = truth["output"].value, truth["grad_0"]
     targets = {"output": Target(exact.Exact(value, abs(value)), dtype), "grad_0": Target(grad, dtype)}
+    for array in (x, grad_output):
+        array.flags.writeable = False  # they are shared by all who sweep this function
     return x, grad_output, theirs, targets
 
 

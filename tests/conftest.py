@@ -21,7 +21,7 @@ def case():
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem):
-    """A test of an operation and a case is one item that runs over all cases: thousands of items would take longer than the tests."""
+    """A test of an operation and a case is one item, and runs over all cases: thousands of items take longer than what they do."""
     arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
     if not {"operation", "case"} <= arguments.keys():
         return None

@@ -20,9 +20,9 @@ def integers(*shape, seed=0, dtype=float):
     return np.random.default_rng(seed).integers(-9, 10, shape).astype(dtype)
 
 
-def square(x):
+def square(x, out=None):
     assert x.ndim > 0  # a curve may write into its arrays by places
-    return x * x, 2 * x
+    return np.multiply(x, x, out=out), 2 * x
 
 
 # -- Limits
@@ -35,9 +35,9 @@ def limited(x, low=LOW, high=HIGH):
     """The square within its limits, and minus 7 times x beyond; with what each of both curves saw."""
     seen, seen_far = [], []
 
-    def curve(x):
+    def curve(x, out=None):
         seen.append(x.copy())
-        return square(x)
+        return square(x, out)
 
     def far(x):
         seen_far.append(x.copy())
@@ -244,7 +244,7 @@ def test_an_unknown_reduction_is_refused():
 @pytest.mark.parametrize("count", [1, 2])
 def test_needs_has_an_entry_for_each_array(count, size):
     x = np.zeros(size, np.float32)
-    _, backward = elementwise("op", lambda *arrays: (arrays[0], *[1.0] * count), *[x] * count)
+    _, backward = elementwise("op", lambda *arrays, out=None: (arrays[0], *[1.0] * count), *[x] * count)
     for needs in ((), (True,) * (count + 1), (False,) * (count - 1)):
         with pytest.raises(ValueError, match=f"op: needs must have one entry for each of {count} arguments, got "):
             backward(x, needs)
@@ -276,7 +276,7 @@ def test_several_large_arrays(threads, reduction):
 
 
 def test_an_error_in_a_part_comes_out(threads):
-    def fail(x):
+    def fail(x, out=None):
         raise FloatingPointError("in a part")
 
     with pytest.raises(FloatingPointError, match="in a part"):

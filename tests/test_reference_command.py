@@ -237,6 +237,7 @@ def interrupt():
     time.sleep(1)
     os.killpg(0, signal.SIGINT)
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs, the tests perhaps among them, ignore it
 threading.Thread(target=interrupt, daemon=True).start()
 sys.exit(main([]))
 """

@@ -46,9 +46,9 @@ def selu(x: Array, /) -> tuple[Array, Backward]:
 def _elu(op: str, x: Array, alpha: float, scale: float) -> tuple[Array, Backward]:
     require_floats(op, "x", x)
 
-    def curve(x):
+    def curve(x, out=None):
         negative = x.clip(-math.inf, 0.0)
-        y = np.expm1(negative)
+        y = np.expm1(negative, out=out)
         slope = np.exp(negative)
         if alpha != 1.0:
             y *= alpha
@@ -93,11 +93,11 @@ def celu(x: Array, /, *, alpha: float = 1.0) -> tuple[Array, Backward]:
     if alpha == 0:
         raise ValueError("celu: alpha must not be 0, got 0")
 
-    def curve(x):
+    def curve(x, out=None):
         negative = x.clip(-math.inf, 0.0)
         if alpha != 1.0:
             negative /= alpha
-        y = np.expm1(negative)
+        y = np.expm1(negative, out=out)
         if alpha != 1.0:
             y *= alpha
         y += x.clip(0.0, math.inf)

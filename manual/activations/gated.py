@@ -39,10 +39,10 @@ def silu(x: Array, /) -> tuple[Array, Backward]:
     return elementwise("silu", _silu, x, within=exp_range(x.dtype), beyond=_silu_far)
 
 
-def _silu(x):
+def _silu(x, out=None):
     z = np.exp(x)
     denominator = 1.0 + z
-    y = z / denominator
+    y = np.divide(z, denominator, out=out)
     y *= x
     z += y
     z /= denominator  # the slope
@@ -76,10 +76,10 @@ def mish(x: Array, /) -> tuple[Array, Backward]:
     return elementwise("mish", _mish, x, within=(-2000.0, 40.0), beyond=_mish_far)
 
 
-def _mish(x):
+def _mish(x, out=None):
     h = np.exp(0.5 * x)
     w = h * h
-    y = w + 2.0
+    y = np.add(w, 2.0, out=out)
     denominator = y * w
     denominator += 2.0  # n + 2
     slope = 4.0 * x * (w + 1.0)
@@ -122,14 +122,13 @@ def gelu(x: Array, /, *, approximate: str = "none") -> tuple[Array, Backward]:
     return elementwise("gelu", _gelu, x, within=(-4.8, 14.0), beyond=_gelu_far)
 
 
-def _gelu(x):
+def _gelu(x, out=None):
     density = np.exp(-0.5 * x * x)
     density *= SQRT_1_2PI
     cdf = _normal_cdf(x, density)
     density *= x
     density += cdf  # the slope
-    cdf *= x
-    return cdf, density
+    return np.multiply(cdf, x, out=out), density
 
 
 def _gelu_far(x):
@@ -158,14 +157,14 @@ def _normal_cdf(x: Array, density: Array) -> Array:
     return np.abs(cdf, out=cdf)
 
 
-def _gelu_tanh(x):
+def _gelu_tanh(x, out=None):
     """As silu, with σ(v) for σ(x): v = 2u = x (a + b x²),  v′ = a + 3 b x²,  z = exp(v),  slope = (z + y v′) / (1 + z)."""
     a, b = x.dtype.type(2 * GELU_LINEAR), x.dtype.type(2 * GELU_CUBIC)
     cubic = x * x
     cubic *= b
     z = np.exp((cubic + a) * x)
     denominator = 1.0 + z
-    y = z / denominator
+    y = np.divide(z, denominator, out=out)
     y *= x
     cubic *= 3.0
     cubic += a

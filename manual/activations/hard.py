@@ -41,8 +41,8 @@ def hardtanh(x: Array, /, *, min_val: float = -1.0, max_val: float = 1.0) -> tup
 def _clipped(op: str, x: Array, low: float, high: float) -> tuple[Array, Backward]:
     require_floats(op, "x", x)
 
-    def curve(x):
-        y = x.clip(low, high)
+    def curve(x, out=None):
+        y = x.clip(low, high, out=out)
         outside = y <= low
         outside |= y >= high
         return y, ~outside  # NaN, which is on no side, lets the gradient through, as in torch
@@ -96,8 +96,8 @@ def hardsigmoid(x: Array, /) -> tuple[Array, Backward]:
     return elementwise("hardsigmoid", _hardsigmoid, x)
 
 
-def _hardsigmoid(x):
-    y = x.clip(-3.0, 3.0)
+def _hardsigmoid(x, out=None):
+    y = x.clip(-3.0, 3.0, out=out)
     y += 3.0
     y /= 6.0
     inside = abs(x) < 3.0  # not read from y, which rounds to 1 just below x = 3
@@ -125,9 +125,9 @@ def hardswish(x: Array, /) -> tuple[Array, Backward]:
     return elementwise("hardswish", _hardswish, x)
 
 
-def _hardswish(x):
+def _hardswish(x, out=None):
     c = x.clip(-3.0, 3.0)
-    y = c + 3.0  # exact near −3, where y has a zero
+    y = np.add(c, 3.0, out=out)  # exact near −3, where y has a zero
     y *= 1.0 / 6.0
     y *= x.clip(-3.0, math.inf)  # −∞ gives 0
     c /= 3.0  # q from here on
@@ -157,9 +157,9 @@ def hardshrink(x: Array, /, *, lambd: float = 0.5) -> tuple[Array, Backward]:
     """
     require_floats("hardshrink", "x", x)
 
-    def curve(x):
+    def curve(x, out=None):
         kept = ~(abs(x) <= lambd)  # NaN lets the gradient through, as in torch
-        return x * kept, kept
+        return np.multiply(x, kept, out=out), kept
 
     return elementwise("hardshrink", curve, x)
 
@@ -188,8 +188,8 @@ def softshrink(x: Array, /, *, lambd: float = 0.5) -> tuple[Array, Backward]:
     if not 0 <= lambd <= np.finfo(x.dtype).max:
         raise ValueError(f"softshrink: lambd must be finite and not negative, got {lambd}")
 
-    def curve(x):
-        y = x - x.clip(-lambd, lambd)
+    def curve(x, out=None):
+        y = np.subtract(x, x.clip(-lambd, lambd), out=out)
         return y, y != 0.0
 
     return elementwise("softshrink", curve, x)

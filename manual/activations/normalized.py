@@ -29,8 +29,7 @@ def softmax(x: Array, /, *, dim: int = -1) -> tuple[Array, Backward]:
 
 
 def _softmax(x):
-    row = np.arange(len(x))
-    p = x - x[row, x.argmax(axis=1), None]  # taken against the largest, no exponential overflows
+    p = x - x.take(places_of_largest(x))[:, None]  # so that no exponential overflows
     np.exp(p, out=p)
     p /= row_sums(p)[:, None]
     p.flags.writeable = False
@@ -70,27 +69,27 @@ def log_softmax(x: Array, /, *, dim: int = -1) -> tuple[Array, Backward]:
 
 
 def _log_softmax(x):
-    row, k = np.arange(len(x)), x.argmax(axis=1)
-    y = x - x[row, k, None]
-    e, s = exp_of_others(y, row, k)
+    k = places_of_largest(x)
+    y = x - x.take(k)[:, None]
+    e = np.exp(y)
+    e.put(k, 0.0)
+    s = row_sums(e)
     y -= np.log1p(s)[:, None]
 
     def backward(g, needs):
-        grad = g.copy()
-        grad[row, k] = 0.0
+        grad, g_largest = g.copy(), g.take(k)
+        grad.put(k, 0.0)
         g_others, p_largest = row_sums(grad), 1.0 / (1.0 + s)
-        grad -= e * (p_largest * (g_others + g[row, k]))[:, None]
-        grad[row, k] = p_largest * (s * g[row, k] - g_others)
+        grad -= e * (p_largest * (g_others + g_largest))[:, None]
+        grad.put(k, p_largest * (s * g_largest - g_others))
         return (grad,)
 
     return y, backward
 
 
-def exp_of_others(differences: Array, row: Array, k: Array) -> tuple[Array, Array]:
-    """Return eⱼ = exp(xⱼ − xₖ) of the rows of xⱼ − xₖ, with 0 in the place of eₖ = 1, and s = Σⱼ≠ₖ eⱼ."""
-    e = np.exp(differences)
-    e[row, k] = 0.0
-    return e, row_sums(e)
+def places_of_largest(x: Array) -> Array:
+    """Of each row the place k of the largest entry, counted through the whole matrix, as `take` and `put` have it."""
+    return np.arange(0, x.size, x.shape[1]) + x.argmax(axis=1)
 
 
 class LogSoftmax(Module):

@@ -9,7 +9,8 @@ import math
 import numpy as np
 from numpy.typing import DTypeLike
 
-from manual.contract import Array, Backward, require_floats, require_shape
+from manual.arrays import sum_to_shape
+from manual.contract import Array, Backward, cotangent, needed, require_floats, require_shape
 from manual.elementwise import elementwise
 from manual.module import Module, Parameter
 
@@ -29,8 +30,8 @@ def relu(x: Array, /) -> tuple[Array, Backward]:
     return elementwise("relu", _relu, x)
 
 
-def _relu(x):
-    y = x.clip(0.0, math.inf)  # several times as fast as np.maximum with a number
+def _relu(x, out=None):
+    y = x.clip(0.0, math.inf, out=out)  # several times as fast as np.maximum with a number
     return y, y != 0.0  # y is never negative; at NaN `!=` lets the gradient through, as torch does, where `>` would stop it
 
 
@@ -45,7 +46,7 @@ class ReLU(Module):
 def slopes(x: Array, negative: float | Array) -> Array:
     """1 where x > 0 and `negative` elsewhere, both exactly."""
     positive = (x > 0.0).astype(x.dtype)
-    slope = 1.0 - positive
+    slope = np.subtract(1.0, positive, out=...)
     slope *= negative
     slope += positive
     return slope
@@ -65,11 +66,11 @@ def leaky_relu(x: Array, /, *, negative_slope: float = 0.01) -> tuple[Array, Bac
 
 
 def _leaky_with(negative_slope):
-    def leaky(x):
+    def leaky(x, out=None):
         slope = slopes(x, negative_slope)
         if negative_slope == 0:
             x = x.clip(0.0, math.inf)  # so that −∞ gives 0, its limit, where 0 · −∞ is NaN
-        return slope * x, slope
+        return np.multiply(slope, x, out=out), slope
 
     return leaky
 
@@ -99,18 +100,20 @@ def prelu(x: Array, weight: Array, /) -> tuple[Array, Backward]:
     if weight.ndim > 1 or weight.size not in (1, channels):
         raise ValueError(f"prelu: weight must have shape (1,) or ({channels},) for an input of shape {x.shape}, got {weight.shape}")
     shape = () if weight.size == 1 else (channels,) + (1,) * (x.ndim - 2)
-    output, slopes_backward = elementwise("prelu", _prelu, x, weight.reshape(shape))
+    slope = slopes(x, weight.reshape(shape))
 
     def backward(grad_output, needs=None):
-        grad_x, grad_weight = slopes_backward(grad_output, needs)
-        return grad_x, None if grad_weight is None else grad_weight.reshape(weight.shape)
+        need_x, need_weight = needed("prelu", needs, 2)
+        grad_output = cotangent("prelu", grad_output, slope.shape, slope.dtype)
+        grad_x = np.multiply(slope, grad_output, out=...) if need_x else None
+        grad_weight = None
+        if need_weight:
+            grad_slope = np.minimum(x, 0.0, out=...)
+            grad_slope *= grad_output
+            grad_weight = sum_to_shape(grad_slope, shape).reshape(weight.shape)
+        return grad_x, grad_weight
 
-    return output, backward
-
-
-def _prelu(x, weight):
-    slope = slopes(x, weight)
-    return slope * x, slope, lambda: x.clip(-math.inf, 0.0)
+    return np.multiply(slope, x, out=...), backward
 
 
 class PReLU(Module):
@@ -184,15 +187,16 @@ def threshold(x: Array, /, *, threshold: float, value: float) -> tuple[Array, Ba
     bits = np.dtype(f"i{x.dtype.itemsize}")
     value_bits = np.asarray(value, x.dtype).view(bits)
 
-    def chosen(x):
+    def chosen(x, out=None):
         # x or the value, chosen bit by bit, as 0 · ∞ would be NaN: −1 has every bit set, 0 has none.
         dropped = x <= threshold
         mask = dropped.astype(bits)
         mask -= 1
-        y = x.view(bits) ^ value_bits
-        y &= mask
-        y ^= value_bits
-        return y.view(x.dtype), ~dropped
+        y = np.empty_like(x) if out is None else out
+        chosen_bits = np.bitwise_xor(x.view(bits), value_bits, out=y.view(bits))
+        chosen_bits &= mask
+        chosen_bits ^= value_bits
+        return y, ~dropped
 
     return elementwise("threshold", chosen, x)
 

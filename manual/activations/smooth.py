@@ -28,7 +28,8 @@ __all__ = [
     "tanhshrink",
 ]
 
-FRACTION = 21.0, 19.0, 17.0, 15.0, 13.0, 11.0, 9.0, 7.0, 5.0, 3.0  # of tanh's continued fraction, enough up to |x| = 1
+# The odd numbers of tanh's continued fraction, enough up to |x| = 1; float32 needs them from 11 on.
+FRACTION = 21.0, 19.0, 17.0, 15.0, 13.0, 11.0, 9.0, 7.0, 5.0, 3.0
 
 
 def sigmoid(x: Array, /) -> tuple[Array, Backward]:
@@ -43,10 +44,10 @@ def sigmoid(x: Array, /) -> tuple[Array, Backward]:
     return elementwise("sigmoid", _sigmoid, x, within=(-math.inf, exp_range(x.dtype)[1]), beyond=_sigmoid_far)
 
 
-def _sigmoid(x):
-    z = np.exp(x)
-    denominator = 1.0 + z
-    y = z / denominator
+def _sigmoid(x, out=None):
+    y = np.exp(x, out=out)  # z
+    denominator = 1.0 + y
+    y /= denominator
     return y, y / denominator
 
 
@@ -74,11 +75,11 @@ def tanh(x: Array, /) -> tuple[Array, Backward]:
     return elementwise("tanh", _tanh, x)
 
 
-def _tanh(x):
+def _tanh(x, out=None):
     e = np.exp(-2.0 * abs(x))
     slope = e / np.square(1.0 + e)
     slope *= 4.0
-    return np.tanh(x), slope
+    return np.tanh(x, out=out), slope
 
 
 class Tanh(Module):
@@ -101,10 +102,11 @@ def softsign(x: Array, /) -> tuple[Array, Backward]:
     return elementwise("softsign", _softsign, x)
 
 
-def _softsign(x):
-    x = x.clip(np.finfo(x.dtype).min, np.finfo(x.dtype).max)  # ±∞ gives ±1, and not NaN
-    denominator = 1.0 + abs(x)
-    return x / denominator, 1.0 / denominator / denominator  # not 1 / (1 + |x|)², which overflows
+def _softsign(x, out=None):
+    y = x.clip(np.finfo(x.dtype).min, np.finfo(x.dtype).max, out=out)  # ±∞ gives ±1, and not NaN
+    denominator = 1.0 + abs(y)
+    y /= denominator
+    return y, 1.0 / denominator / denominator  # not 1 / (1 + |x|)², which overflows
 
 
 class Softsign(Module):
@@ -127,15 +129,17 @@ def tanhshrink(x: Array, /) -> tuple[Array, Backward]:
     return elementwise("tanhshrink", _tanhshrink, x)
 
 
-def _tanhshrink(x):
+def _tanhshrink(x, out=None):
     # x − tanh x cancels where |x| is small, and there the fraction converges. So it is taken of c, x clipped to ±1, and the
     # difference from there on, x − tanh x − (c − tanh c), which is 0 where x = c, is added.
     tanh_x, c = np.tanh(x), x.clip(-1.0, 1.0)
     square = c * c
-    w = square / FRACTION[0]
-    for odd in FRACTION[1:]:
-        w = square / (w + odd)
-    y = x - tanh_x
+    innermost, *outer = FRACTION[5:] if x.dtype == np.float32 else FRACTION
+    w = square / innermost
+    for odd in outer:
+        w += odd
+        np.divide(square, w, out=w)
+    y = np.subtract(x, tanh_x, out=out)
     y -= c - np.tanh(c)
     y += c * (w / (1.0 + w))
     return y, tanh_x * tanh_x
@@ -160,9 +164,10 @@ def logsigmoid(x: Array, /) -> tuple[Array, Backward]:
     return elementwise("logsigmoid", _logsigmoid, x, within=(exp_range(x.dtype)[0], math.inf), beyond=_logsigmoid_far)
 
 
-def _logsigmoid(x):
+def _logsigmoid(x, out=None):
     w = np.exp(-x)
-    return -np.log1p(w), w / (1.0 + w)
+    y = np.log1p(w, out=out)
+    return np.negative(y, out=y), w / (1.0 + w)
 
 
 def _logsigmoid_far(x):
@@ -195,10 +200,12 @@ def softplus(x: Array, /, *, beta: float = 1.0, threshold: float = 20.0) -> tupl
         lowest = -4.0  # further down, what β rounds off the exponent shows in z
     limits = sorted((lowest / beta, min(highest, threshold) / beta))
 
-    def curve(x):
+    def curve(x, out=None):
         z = np.exp(x if beta == 1.0 else beta * x)
-        y = np.log1p(z)
-        return y if beta == 1.0 else y / beta, z / (1.0 + z)
+        y = np.log1p(z, out=out)
+        if beta != 1.0:
+            y /= beta
+        return y, z / (1.0 + z)
 
     def far(x):
         """log(1 + z) = max(βx, 0) + log(1 + e) and σ(βx) = 1 / (1 + e) or e / (1 + e), with e = exp(−|βx|)."""

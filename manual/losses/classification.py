@@ -1,5 +1,6 @@
 """Losses between scores of many classes and the class that is right, or a probability of each."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -35,28 +36,21 @@ def nll_loss(
     axis, index, ignored, weights, total = _class_targets(op, x, target, weight, ignore_index)
     if ignored is not None:  # an ignored sample may hold anything, infinities and NaN too
         x = np.where(np.expand_dims(ignored, axis), 0.0, x)
-    losses, rows_backward = by_rows(op, _of_log_probabilities, x, index, dim=axis)
+    before, classes, after = math.prod(x.shape[:axis]), x.shape[axis], math.prod(x.shape[axis + 1 :])
+    picked = np.arange(before)[:, None], index.reshape(before, after), np.arange(after)
+    losses = -x.reshape(before, classes, after)[picked].reshape(index.shape)
     output, reduce_backward = reduce(op, losses if weights is None else weights * losses, reduction, total)
 
     def backward(grad_output, needs=None):
         need_x, _, _ = needed(op, needs, 3)
+        if not need_x:
+            return None, None, None
         grad_losses = _of_counted(reduce_backward(grad_output), weights, ignored)
-        grad_x, _ = rows_backward(grad_losses, (need_x, False))
-        return grad_x, None, None
+        grad_x = np.zeros((before, classes, after), x.dtype)
+        grad_x[picked] = -grad_losses.reshape(before, after)
+        return grad_x.reshape(x.shape), None, None
 
     return output, backward
-
-
-def _of_log_probabilities(log_p, y):
-    """ℓ = −log pᵧ of each row."""
-    row = np.arange(len(log_p))
-
-    def backward(g, needs):
-        grad = np.zeros_like(log_p)
-        grad[row, y] = -g
-        return grad, None
-
-    return -log_p[row, y], backward
 
 
 class NLLLoss(Module):
