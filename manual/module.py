@@ -53,6 +53,7 @@ class Module:
         self._registered = {other: kind for other, kind in self._registered.items() if other != name}
 
     def _assign(self, name: str, kind: type, value: Any) -> None:
+        """Set an attribute of this kind, which is registered where it is new. Of a buffer, the attribute is the array."""
         data = value.data if kind is Buffer and isinstance(value, Buffer) else value
         if data is not None and not isinstance(data, np.ndarray if kind is Buffer else kind):
             what = "child module" if kind is Module else kind.__name__.lower()
