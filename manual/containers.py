@@ -27,6 +27,12 @@ class _Container(Module):
         else:
             super().__setattr__(name, value)
 
+    def __delattr__(self, name: str) -> None:
+        if name in self._modules:
+            del self._modules[name]
+        else:
+            super().__delattr__(name)
+
     def __getattr__(self, name: str) -> Any:  # asked for what is no plain attribute
         try:
             return vars(self)["_modules"][name]

@@ -1,7 +1,5 @@
 """A module is an operation that owns its parameters."""
 
-import os
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from inspect import signature
 from typing import Any, NoReturn, Self
@@ -9,24 +7,12 @@ from typing import Any, NoReturn, Self
 import numpy as np
 from numpy.typing import DTypeLike
 
-from manual.contract import Array, Backward, needed
+from manual.calling import call
+from manual.contract import Array, Backward
 from manual.parameter import Buffer, Parameter
 from manual.state import IncompatibleKeys, load
 
 __all__ = ["Buffer", "Module", "Parameter"]
-
-INPUT: Any = object()  # marks, among the arguments of an operation, what its module does not own
-
-_accumulating = threading.Lock()
-
-
-def _renew_lock() -> None:
-    global _accumulating
-    _accumulating = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_lock)  # the thread that holds the old one does not survive the fork
 
 
 class Module:
@@ -53,45 +39,7 @@ class Module:
             raise without_backward(self, result)
         return result
 
-    @staticmethod
-    def call(op: Callable[..., tuple[Any, Backward]], *arguments: Any, **constants: Any) -> tuple[Any, Backward]:
-        """Run an operation on arguments in its own order, some of which the module owns.
-
-        It owns each `Parameter`, whose `grad` the backward adds to, and each `Buffer`; `None` stands for one that it lacks. All
-        others are inputs: the backward takes a need and returns a gradient for each of them.
-        """
-        arrays, owners = [], []
-        for argument in arguments:
-            owner: Any = None  # of an argument without a gradient
-            if isinstance(argument, Parameter):
-                argument, owner = argument.data, argument
-            elif isinstance(argument, Buffer):
-                argument = argument.data
-            elif argument is not None:
-                owner = INPUT
-            arrays.append(argument)
-            owners.append(owner)
-        output, op_backward = op(*arrays, **constants)
-
-        def backward(grad_output, needs=None):
-            of_inputs = iter(needed(op.__name__, needs, owners.count(INPUT)))
-            wanted = []
-            for owner in owners:
-                if owner is INPUT:
-                    wanted.append(next(of_inputs))
-                else:
-                    wanted.append(owner is not None and owner.requires_grad)
-            grad_inputs = []
-            grads = op_backward(grad_output, tuple(wanted))
-            with _accumulating:
-                for owner, grad in zip(owners, grads):
-                    if owner is INPUT:
-                        grad_inputs.append(grad)
-                    elif grad is not None:  # never added in place: others may hold the first gradient too
-                        owner.grad = grad if owner.grad is None else owner.grad + grad
-            return tuple(grad_inputs)
-
-        return output, backward
+    call = staticmethod(call)
 
     def __setattr__(self, name: str, value: Any) -> None:
         kind = self._registered.get(name) or next((kind for kind in (Parameter, Buffer, Module) if isinstance(value, kind)), None)
@@ -105,6 +53,7 @@ class Module:
         self._registered = {other: kind for other, kind in self._registered.items() if other != name}
 
     def _assign(self, name: str, kind: type, value: Any) -> None:
+        """Set an attribute of this kind, which is registered where it is new. Of a buffer, the attribute is the array."""
         data = value.data if kind is Buffer and isinstance(value, Buffer) else value
         if data is not None and not isinstance(data, np.ndarray if kind is Buffer else kind):
             what = "child module" if kind is Module else kind.__name__.lower()

@@ -223,6 +223,10 @@ def test_what_is_set_on_a_sequential_is_run(library):
         net.second = 3
     with pytest.raises(AttributeError, match="fourth"):
         _ = net.fourth
+    del net.second
+    assert list(net)[1:] == [third]
+    with pytest.raises(AttributeError, match="second"):
+        del net.second
 
 
 @pytest.mark.parametrize("library", [manual, torch.nn])

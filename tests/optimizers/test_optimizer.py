@@ -104,18 +104,24 @@ def test_switches_are_true_or_false(name, value):
         manual.SGD([manual.Parameter(np.ones(2))], momentum=0.9, **{name: value})
 
 
+@pytest.mark.parametrize("dampening", [-0.3, 0.0], ids=["dampening", "nesterov"])
 @pytest.mark.parametrize("kind", [np.float64, np.float32, int])
-def test_numbers_of_numpy_and_integers_are_numbers(kind):
-    """And leave a parameter in float32 what it is."""
-    settings = {"lr": kind(1), "momentum": kind(2), "dampening": kind(-1), "weight_decay": kind(3)}
-    parameters = [manual.Parameter(np.ones(2, np.float32)) for _ in range(2)]
-    one, other = manual.SGD(parameters[:1], **settings), manual.SGD(parameters[1:], **{n: float(v) for n, v in settings.items()})
-    for _ in range(3):
-        for optimizer, parameter in zip((one, other), parameters, strict=True):
-            parameter.grad = np.full(2, 0.1, np.float32)
+def test_numbers_of_numpy_and_integers_are_numbers(kind, dampening):
+    """They do what Python's floats do, to the last bit: a parameter in float32 is updated in float32, in any memory order."""
+    values = {"lr": kind(1.1), "momentum": kind(1.9), "dampening": kind(dampening), "weight_decay": kind(1.7)}
+    rng = np.random.default_rng(0)
+    start, grads = rng.standard_normal((2, 10), np.float32), rng.standard_normal((4, 2, 10), np.float32)
+    results = []
+    for settings in (values, {name: float(value) for name, value in values.items()}):
+        parameter = manual.Parameter(np.asfortranarray(start)[:, ::2].copy(order="F"))
+        optimizer = manual.SGD([parameter], **settings, nesterov=dampening == 0)
+        for grad in grads[:, :, ::2]:
+            parameter.grad = grad
             optimizer.step()
-    np.testing.assert_array_equal(parameters[0].data, parameters[1].data, strict=True)
-    assert one.state[parameters[0]]["momentum_buffer"].dtype == np.float32
+        results.append((parameter.data, optimizer.state[parameter]["momentum_buffer"]))
+    for got, expected in zip(*results, strict=True):
+        assert got.dtype == np.float32
+        np.testing.assert_array_equal(got, expected, strict=True)
 
 
 # -- A step is made whole or not at all

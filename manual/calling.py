@@ -1,0 +1,62 @@
+"""How a module calls its operation: arguments in the operation's order, gradients to those who own them."""
+
+import os
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from manual.contract import Backward, needed
+from manual.parameter import Buffer, Parameter
+
+INPUT: Any = object()  # marks, among the arguments of an operation, what its module does not own
+
+_accumulating = threading.Lock()
+
+
+def _renew_lock() -> None:
+    global _accumulating
+    _accumulating = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)  # the thread that holds the old one does not survive the fork
+
+
+def call(op: Callable[..., tuple[Any, Backward]], *arguments: Any, **constants: Any) -> tuple[Any, Backward]:
+    """Run an operation on arguments in its own order, some of which the module owns.
+
+    It owns each `Parameter`, whose `grad` the backward adds to, and each `Buffer`; `None` stands for one that it lacks. All
+    others are inputs: the backward takes a need and returns a gradient for each of them.
+    """
+    arrays, owners = [], []
+    for argument in arguments:
+        owner: Any = None  # of an argument without a gradient
+        if isinstance(argument, Parameter):
+            argument, owner = argument.data, argument
+        elif isinstance(argument, Buffer):
+            argument = argument.data
+        elif argument is not None:
+            owner = INPUT
+        arrays.append(argument)
+        owners.append(owner)
+    output, op_backward = op(*arrays, **constants)
+
+    def backward(grad_output, needs=None):
+        of_inputs = iter(needed(op.__name__, needs, owners.count(INPUT)))
+        wanted = []
+        for owner in owners:
+            if owner is INPUT:
+                wanted.append(next(of_inputs))
+            else:
+                wanted.append(owner is not None and owner.requires_grad)
+        grad_inputs = []
+        grads = op_backward(grad_output, tuple(wanted))
+        with _accumulating:
+            for owner, grad in zip(owners, grads):
+                if owner is INPUT:
+                    grad_inputs.append(grad)
+                elif grad is not None:  # never added in place: others may hold the first gradient too
+                    owner.grad = grad if owner.grad is None else owner.grad + grad
+        return tuple(grad_inputs)
+
+    return output, backward
