@@ -112,10 +112,10 @@ def linear_cross_entropy(
     if weight is not None:
         require_shape(op, "weight", weight, (classes,))
     label_smoothing = require_number(op, "label_smoothing", label_smoothing, "a number from 0 to 1")
-    total, given = None, ignore_index is not None
-    ignore_index = require_integer(op, "ignore_index", ignore_index if given else -100)
-    if given and not of_classes:
-        raise ValueError(f"{op}: ignore_index is for class indices, got {ignore_index} with class probabilities")
+    if not of_classes and ignore_index is not None:
+        raise ValueError(f"{op}: ignore_index must be None with class probabilities, got {ignore_index!r}")
+    ignore_index = require_integer(op, "ignore_index", -100 if ignore_index is None else ignore_index)
+    total = None
     if of_classes:  # they are checked in the shape that the scores will have
         *_, total = class_targets(op, np.broadcast_to(x.dtype.type(0), probabilities), target, weight, ignore_index)
     rows, targets = (x, target) if x.ndim == 2 else (x[None], target[None])
