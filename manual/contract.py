@@ -142,6 +142,16 @@ def require_integer(op: str, name: str, value: Any, least: int | None = None) ->
     return int(value)
 
 
+def require_integers(op: str, name: str, value: Any, count: int, least: int | None = None) -> tuple[int, ...]:
+    """So many integers, one for each axis; a single one stands for all, as in torch."""
+    if not isinstance(value, (tuple, list)):
+        return (require_integer(op, name, value, least),) * count
+    if len(value) not in (1, count):
+        raise ValueError(f"{op}: {name} must be an integer or {count} of them, got {value}")
+    integers = tuple([require_integer(op, name, each, least) for each in value])
+    return integers if len(value) == count else integers * count
+
+
 def require_axis(op: str, x: Array, dim: Any) -> int:
     """A dimension that the array has; as in torch, a 0-d array counts as having one."""
     dim, ndim = require_integer(op, "dim", dim), max(x.ndim, 1)
