@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+import manual
 from reference import __main__ as command
 from reference import accuracy, markdown, page, report
 from reference.cases.activations import piecewise
@@ -276,6 +277,31 @@ def test_json_is_strict_and_complete(tmp_path, break_relu):
     assert [(sweep["case"], sweep["dtype"]) for sweep in tanh["sweeps"]] == [("tanh(x)", dtype) for dtype in DTYPES]
     assert {loss["operation"] for loss in document["register"]} == {"tanh"}
     assert document["register"][0]["element"].keys() == {"place", "torch", "truth", "ours", "ratio"}
+
+
+def test_what_was_measured_is_named(tmp_path, monkeypatch):
+    """The version, and in a checkout the commit, in all three files."""
+
+    def git(*arguments):
+        identity = ["-c", "user.name=A", "-c", "user.email=a@b.c"]
+        done = subprocess.run(["git", "-C", tmp_path, *identity, *arguments], capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    source = tmp_path / "reference" / "report.py"
+    source.parent.mkdir()
+    source.write_text("", encoding="utf-8")
+    monkeypatch.setattr(report, "__file__", str(source))
+    assert report.environment()["handgrad"] == manual.__version__
+    git("init")
+    git("add", ".")
+    git("commit", "--message", "first")
+    commit = f"{manual.__version__}, commit {git('rev-parse', '--short', 'HEAD')}"
+    assert report.environment()["handgrad"] == commit
+    source.write_text("changed", encoding="utf-8")
+    rows = rows_of("relu")
+    assert all(f"{commit}+changes" in write(rows) for write in (page.as_html, report.as_json, markdown.as_markdown))
+    monkeypatch.setenv("PATH", "")
+    assert report.environment()["handgrad"] == manual.__version__
 
 
 class Page(HTMLParser):
