@@ -1,6 +1,7 @@
 """`python -m manual`: what it prints, what its options do, and what it says of a wrong one."""
 
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -9,8 +10,10 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
+import manual
 from manual import __main__ as command
 from manual.__main__ import X, Y, main, network
+from reference.installation import how_to_install
 from tests.test_xor import OUTPUTS
 
 
@@ -147,9 +150,20 @@ def test_a_missing_package_is_named(monkeypatch, tmp_path, package, module):
     with pytest.raises(SystemExit) as exit:
         main(["--plot", str(tmp_path / "xor.png")])
     # sys.exit prints a text to stderr, and the exit status is 1
-    assert exit.value.code == (
-        f'python -m manual needs {package}, which is not installed: python -m pip install "handgrad[command]"'
-    )
+    assert exit.value.code == f"python -m manual needs {package}, which is not installed: {how_to_install('command')}"
+
+
+def test_an_interruption_ends_cleanly(monkeypatch, capsys, tmp_path):
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(manual.SGD, "step", interrupt)
+    monkeypatch.setattr(sys, "argv", ["manual", "--plot", str(tmp_path / "xor.png")])
+    with pytest.raises(SystemExit) as exit:
+        runpy.run_path(command.__file__, run_name="__main__")
+    assert exit.value.code == 130
+    assert capsys.readouterr().err == "python -m manual: interrupted\n"
+    assert not list(tmp_path.iterdir())
 
 
 def test_matplotlib_is_needed_for_the_picture_alone(run, monkeypatch):
