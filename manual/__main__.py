@@ -86,8 +86,9 @@ def draw(figure: "Figure", net: manual.Module, losses: list[float], loss_name: s
     image = square.imshow(output, origin="lower", extent=(0, 1, 0, 1), cmap="RdBu_r", vmin=0, vmax=1, interpolation="bilinear")
     if output.min() < 0.5 < output.max():  # matplotlib warns of a contour level that is reached nowhere
         square.contour(ticks, ticks, output, levels=[0.5], colors="black", linestyles="dashed")
-    square.scatter(*X.T, c=Y, s=130, cmap="RdBu_r", vmin=0, vmax=1, edgecolors="black", linewidths=1.5, clip_on=False, zorder=3)
-    square.set(title="Output over the unit square", xlabel="$x_1$", ylabel="$x_2$")
+    square.scatter(*X.T, c=Y, s=130, cmap="RdBu_r", vmin=0, vmax=1, edgecolors="black", linewidths=1.5, zorder=3)
+    around = (-0.06, 1.06)  # the points, which would cover the numbers on the axes if these touched the square
+    square.set(title="Output over the unit square", xlabel="$x_1$", ylabel="$x_2$", xlim=around, ylim=around)
     figure.colorbar(image, ax=square, label="output (dashed: 0.5; points: targets)")
 
 

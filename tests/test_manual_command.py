@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 import manual
@@ -141,6 +143,21 @@ def test_picture_of_an_untrained_network(tmp_path, ending):
     main(["--epochs", "1", "--plot", str(picture)])
     start = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF-"}[ending.lower()]
     assert picture.read_bytes().startswith(start)
+
+
+def test_no_point_covers_or_touches_a_number_on_an_axis():
+    figure = Figure(figsize=(11, 4.6), layout="constrained")
+    command.draw(figure, network(), [1.0, 0.1], "mse")
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    _, square, _ = figure.axes
+    (points,) = (collection for collection in square.collections if len(collection.get_offsets()) == len(X))
+    radius = (np.sqrt(points.get_sizes()[0]) + points.get_linewidths()[0]) / 2 * figure.dpi / 72
+    for label in (*square.get_xticklabels(), *square.get_yticklabels()):
+        box = label.get_window_extent(canvas.get_renderer())
+        for centre in square.transData.transform(X):
+            nearest = np.clip(centre, box.min, box.max)
+            assert np.hypot(*(centre - nearest)) > 1.5 * radius, label
 
 
 @pytest.mark.parametrize(("package", "module"), [("rich", "rich.progress"), ("matplotlib", "matplotlib.figure")])
