@@ -1,5 +1,6 @@
 """What README shows is so: its code is the project's and runs, its tables stand in the generated pages."""
 
+import html
 import inspect
 import re
 from pathlib import Path
@@ -8,6 +9,10 @@ import numpy as np
 import pytest
 
 import manual
+from reference import __main__ as command
+from reference import markdown, page, report
+from reference.catalogue import catalogue
+from reference.record import rule
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -85,6 +90,13 @@ def test_the_agreement_shown_is_in_the_generated_page():
     rows = [line for line in README.splitlines() if re.match(r"\| (layers|activations|losses)/", line)]
     assert len(rows) > 10
     assert all(row in page for row in rows)
+
+
+def test_the_rule_is_the_one_that_is_stated_everywhere(capsys):
+    rows = report.measure([entry for entry in catalogue() if entry.name == "Identity"])
+    command.main(["Identity"])
+    for text in (README, capsys.readouterr().out, html.unescape(page.as_html(rows)), markdown.as_markdown(rows)):
+        assert rule() in " ".join(text.split())
 
 
 def test_the_files_named_exist():
