@@ -7,7 +7,7 @@ from typing import Any, Self, overload
 import numpy as np
 
 from manual.contract import Backward, needed
-from manual.module import Module, Parameter, require_name, without_backward
+from manual.module import Module, Parameter, UninitializedParameter, require_name, without_backward
 
 __all__ = ["ModuleDict", "ModuleList", "ParameterDict", "ParameterList", "Sequential"]
 
@@ -240,8 +240,10 @@ class _OfParameters(Module):
         lines = []
         for key, value in self._items():
             shown = f"Object of type: {type(value).__name__}"
-            if isinstance(value, Parameter):
-                shown = "Parameter" if value.data is None else f"Parameter of {value.dtype} and shape {value.shape}"
+            if isinstance(value, UninitializedParameter):
+                shown = "Parameter without a shape yet"
+            elif isinstance(value, Parameter):
+                shown = f"Parameter of {value.dtype} and shape {value.shape}"
             lines.append(f"  ({key}): {shown}\n")
         inside = "\n" + "".join(lines) if lines else ""
         return f"{type(self).__name__}({inside})"

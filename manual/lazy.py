@@ -67,6 +67,7 @@ class LazyModule(Module):
             raise ValueError(f"{op}: input must have an axis {axis}, which tells {size}, got shape {input.shape}")
         namesake = self.cls_to_become(**arguments, **{size: input.shape[axis]})
         initial = {name: parameter.data for name, parameter in namesake._own(Parameter)} | dict(namesake._own(Buffer))
+        initial = {name: array for name, array in initial.items() if vars(self)[name] is not None}  # none may have been set
         for name, array in initial.items():
             own = vars(self)[name]
             loaded = own.data if isinstance(own, Parameter) else own

@@ -60,9 +60,8 @@ def converted(name: str, value: Any, shape: tuple[int, ...] | None, dtype: np.dt
     holds no numbers.
     """
     if isinstance(value, UNINITIALIZED):
-        raise TypeError(
-            f"{name} must hold numbers, got {type(value).__name__}; of the module from which it is, {HOW_TO_INITIALIZE}"
-        )
+        how = f"{HOW_TO_INITIALIZE}, where it comes from"
+        raise TypeError(f"{name} must hold numbers, got {type(value).__name__}; {how}")
     try:
         array = np.asarray(value)
     except Exception as problem:  # whatever an object answers when it is asked for its numbers

@@ -195,13 +195,15 @@ def settings_of(
     sparse: bool,
 ) -> tuple[int | None, float | None, float]:
     """Check the settings. Return the padding row, counted from the start, and those of the norm."""
-    rows, _ = shape_of_table(op, "weight", weight)
+    rows, columns = shape_of_table(op, "weight", weight)
     require_flags(op, scale_grad_by_freq=scale_grad_by_freq, sparse=sparse)
     if scale_grad_by_freq and sparse:
         raise ValueError(f"{op}: sparse must be False with scale_grad_by_freq")
     norm_type = require_number(op, "norm_type", norm_type)
     if max_norm is not None:
         max_norm = require_number(op, "max_norm", max_norm)
+        if not columns and np.isinf(norm_type):
+            raise ValueError(f"{op}: norm_type must be finite for a table without columns, got {norm_type}")
     if padding_idx is not None:
         padding_idx = require_integer(op, "padding_idx", padding_idx)
         if not -rows <= padding_idx < rows:
@@ -231,8 +233,8 @@ def clipped(weight: Array, index: Array, max_norm: float, norm_type: float) -> t
     used, place = np.unique(index, return_inverse=True)
     rows = weight[used]
     with np.errstate(all="ignore"):  # rows may hold infinities and NaN, and 0 has norms of negative order
-        norm = np.linalg.norm(rows, norm_type, axis=1) if rows.size else np.zeros(len(rows))
-        rows *= np.where(norm > max_norm, max_norm / (norm + 1e-7), 1.0).astype(rows.dtype)[:, None]
+        norm = np.linalg.norm(rows, norm_type, axis=1)
+        rows *= np.where(norm > max_norm, max_norm / (norm + 1e-7), 1.0)[:, None]
     return used, rows, place
 
 

@@ -52,6 +52,7 @@ ROWS = np.array([[3, 0, 3], [1, 3, 4]])
 TABLE = normal(5, 2)
 UNEQUAL = [[0.1, 0.2], [3.0, -4.0], [0.0, 0.0], [0.0, -1.0], [-2.0, 0.0]]
 TIES = [[1.0, 2.0], [1.0, -3.0], [1.0, 2.0], [0.0, 2.0], [1.0, -3.0]]
+HOLES = [[np.nan, np.nan], [1.0, -np.inf], [-np.inf, 2.0], [-np.inf, 1.0], [np.inf, np.nan]]
 NOTHING = np.zeros(0, int)
 
 # Of the words in order, torch takes the i-th for the i-th different one: right only if no word but the last is repeated
@@ -110,6 +111,9 @@ OPERATIONS = (
             ),
             Case("sparse", (WORDS, TABLE, OFFSETS), {"sparse": True}),
             Case("sparse, padding", (WORDS, TABLE, OFFSETS), {"sparse": True, "padding_idx": 3}),
+            Case(
+                "max, NaN", (np.array([3, 0, 0, 1, 2, 3, 3, 0, 4, 2]), HOLES, np.array([0, 2, 4, 7])), {"mode": "max"}, smooth=False
+            ),
             Case("max, ties", (WORDS, TIES, OFFSETS), {"mode": "max"}, smooth=False),
             Case("max, order 1", (WORDS, UNEQUAL, OFFSETS), {"mode": "max", "max_norm": 0.75, "norm_type": 1.0}, smooth=False),
             Case("indices of 32 bits", (WORDS.astype(np.int32), TABLE, OFFSETS.astype(np.int32))),
