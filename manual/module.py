@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike
 from manual.calling import call
 from manual.contract import Array, Backward
 from manual.parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter
-from manual.sparse import RowGradient
+from manual.sparse import RowGradient, zeros_like
 from manual.state import IncompatibleKeys, load
 
 __all__ = ["Buffer", "Module", "Parameter", "RowGradient", "UninitializedBuffer", "UninitializedParameter"]
@@ -241,7 +241,7 @@ class Module:
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients of all parameters: each is `None` again, or (`set_to_none=False`) zeros if one had come."""
         for parameter in self.parameters():
-            parameter.zero_grad(set_to_none)
+            parameter.grad = None if set_to_none or parameter.grad is None else zeros_like(parameter.grad)
 
     def requires_grad_(self, requires_grad: bool = True) -> Self:
         """Freeze the parameters (`False`), so that no gradient is computed for them, or learn them again."""

@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from manual.contract import Array, require_dtype
-from manual.sparse import RowGradient
 
 __all__ = ["Buffer", "Parameter", "UninitializedBuffer", "UninitializedParameter"]
 
@@ -54,13 +53,6 @@ class Parameter:
         self.data = self.data.astype(dtype, copy=False)
         if self.grad is not None:
             self.grad = self.grad.astype(dtype, copy=False)
-
-    def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forget the gradient: it is `None` again, or (`set_to_none=False`) zeros if one had come."""
-        if set_to_none or self.grad is None:
-            self.grad = None
-        else:
-            self.grad = self.grad.zeros() if isinstance(self.grad, RowGradient) else np.zeros_like(self.grad)
 
     def __repr__(self) -> str:
         return f"Parameter({self.data!r})"

@@ -40,10 +40,6 @@ class RowGradient:
         indices, place = np.unique(self.indices, return_inverse=True)
         return RowGradient(indices, _sums(place, self.rows, len(indices)), self.shape)
 
-    def zeros(self) -> "RowGradient":
-        """A gradient of this kind that names no row."""
-        return RowGradient(self.indices[:0], self.rows[:0], self.shape)
-
     def astype(self, dtype: DTypeLike, copy: bool = True) -> "RowGradient":
         """The same gradient in another dtype."""
         return RowGradient(self.indices, self.rows.astype(dtype, copy=copy), self.shape)
@@ -73,6 +69,13 @@ class RowGradient:
 
     def __array__(self, *_: Any, **__: Any) -> NoReturn:
         raise TypeError("a RowGradient is no array, as it leaves out the rows that are zero; its dense() is one")
+
+
+def zeros_like(grad: Any) -> Any:
+    """A gradient of the same kind that is zero."""
+    if isinstance(grad, RowGradient):
+        return RowGradient(grad.indices[:0], grad.rows[:0], grad.shape)
+    return np.zeros_like(grad)
 
 
 def _sums(indices: Array, rows: Array, count: int) -> Array:

@@ -13,6 +13,7 @@ import torch
 import manual
 from manual import RowGradient
 from manual.optimizers.optimizer import Optimizer
+from manual.sparse import zeros_like
 
 SETTINGS = [
     dict(zip(("momentum", "dampening", "nesterov", "maximize"), values, strict=True))
@@ -42,8 +43,9 @@ def test_it_stands_for_an_array(indices, dtype):
     assert summed.indices.tolist() == sorted(set(indices))
     np.testing.assert_array_equal(summed.dense(), looped(grad), strict=True)
     assert (grad.shape, grad.dtype) == ((5, 2), dtype)
-    assert not grad.zeros().dense().any()
-    assert (grad.zeros().shape, len(grad.zeros().indices)) == ((5, 2), 0)
+    zero = zeros_like(grad)
+    np.testing.assert_array_equal(zero.dense(), np.zeros((5, 2), dtype), strict=True)
+    assert len(zero.indices) == 0
 
 
 def test_arithmetic():

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from manual.parameter import HOW_TO_INITIALIZE, Parameter
-from manual.sparse import RowGradient
+from manual.sparse import RowGradient, zeros_like
 from manual.state import converted
 
 WITHOUT_MEANING = {"capturable", "differentiable", "foreach", "fused"}  # in a state dict from torch: how its kernels run
@@ -136,7 +136,7 @@ class Optimizer:
         """Forget the gradients of all parameters: each is `None` again, or (`set_to_none=False`) zeros if one had come."""
         for group in self.param_groups:
             for parameter in group["params"]:
-                parameter.zero_grad(set_to_none)
+                parameter.grad = None if set_to_none or parameter.grad is None else zeros_like(parameter.grad)
 
     def state_dict(self) -> dict[str, Any]:
         """The settings of all groups, and the state of each parameter (the arrays themselves), which goes by its number here."""
