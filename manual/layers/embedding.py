@@ -46,6 +46,7 @@ def embedding(
     Shapes:    x (...) of integers from 0 to V − 1, weight W (V, D), y (..., D)
     Corners:   no gradient goes through the norm: a row counts as given as it was clipped. The table is not changed here, but by the
                module. The padding row is looked up and clipped as any other
+    Source:    Bengio, Ducharme, Vincent & Jauvin 2003, A Neural Probabilistic Language Model
     """
     op = "embedding"
     padding_idx, max_norm, norm_type = settings_of(op, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)

@@ -48,11 +48,12 @@ def embedding_bag(
     Forward:   with Bᵦ the places n of bag b where xₙ is not `padding_idx`, and W clipped to `max_norm` as in `embedding`
                sum: yᵦ = Σ sₙ W[xₙ];  mean: yᵦ = Σ W[xₙ] / |Bᵦ|;  max: yᵦ = max W[xₙ], by columns      (over n in Bᵦ)
                that is, but for max, y = S W with the sparse matrix S[b, v] = Σ sₙ or 1 / |Bᵦ| over all n in Bᵦ with xₙ = v
-    Backward:  grad_W = Sᵀ g, the row of v divided by its number in x with `scale_grad_by_freq`;  grad_sₙ = ⟨g_b, W[xₙ]⟩
+    Backward:  grad_W = Sᵀ g, the row of v divided by its number in x with `scale_grad_by_freq`;  grad_sₙ = ⟨gᵦ, W[xₙ]⟩
                max: gᵦ goes to the first place of the largest number      (g = grad_y); with `sparse` grad_W is a RowGradient
     Shapes:    x (N) of integers, offsets (B) where its bags start, with `include_last_offset` (B + 1), also where the last ends;
                or x (B, n), a bag in each row; weight W (V, D), per_sample_weights s of the shape of x, y (B, D)
     Corners:   a bag without places is 0; in max NaN counts if it is first in its bag, and is passed over elsewhere
+    Source:    Joulin, Grave, Bojanowski & Mikolov 2016, Bag of Tricks for Efficient Text Classification
     """
     op = "embedding_bag"
     padding_idx, max_norm, norm_type = settings_of(op, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
@@ -67,7 +68,6 @@ def embedding_bag(
             raise ValueError(f"{op}: per_sample_weights must be None in mode {mode!r}; they are for 'sum'")
     if mode == "max" and (scale_grad_by_freq or sparse):
         raise ValueError(f"{op}: {'sparse' if sparse else 'scale_grad_by_freq'} must be False in mode 'max'")
-
     bag = np.repeat(np.arange(len(lengths)), lengths)  # of each place
     kept: Any = slice(None) if padding_idx is None else index != padding_idx
     index, bag = index[kept], bag[kept]
