@@ -59,7 +59,7 @@ def forward_backward(workload: ForwardBackward) -> tuple[Call, Callable[[], Resu
 
     def call() -> Any:
         output = operation(*tensors, **constants)
-        return output, torch.autograd.grad(output, leaves, grad_output)
+        return output, torch.autograd.grad(output, leaves, grad_output) if leaves else ()
 
     def results() -> Results:
         output, grads = call()

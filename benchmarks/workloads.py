@@ -44,8 +44,10 @@ class ForwardBackward:
     needs: tuple[bool, ...]
     tolerance: float = 1e-4
 
-    def grad_output(self, output: Array) -> Array:
-        """Random numbers in the shape of the output, the same ones on both sides."""
+    def grad_output(self, output: Array) -> Array | None:
+        """Random numbers in the shape of the output, the same ones on both sides; `None` for an output of integers."""
+        if output.dtype.kind != "f":
+            return None
         return np.random.default_rng(0).standard_normal(output.shape, dtype=output.dtype)
 
 

@@ -18,6 +18,8 @@ from manual.activations.normalized import *
 from manual.activations.piecewise import *
 from manual.activations.smooth import *
 from manual.containers import *
+from manual.layers.embedding import *
+from manual.layers.embedding_bag import *
 from manual.layers.linear import *
 from manual.losses.adaptive import *
 from manual.losses.binary import *

@@ -3,12 +3,19 @@
 import os
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from manual.contract import Backward, needed
 from manual.parameter import Buffer, Parameter
 
 INPUT: Any = object()  # marks, among the arguments of an operation, what its module does not own
+
+
+class Input(NamedTuple):
+    """Marks an input that may be `None`: it keeps its place among those for which a backward has a need and a gradient."""
+
+    data: Any
+
 
 _accumulating = threading.Lock()
 
@@ -26,7 +33,7 @@ def call(op: Callable[..., tuple[Any, Backward]], *arguments: Any, **constants: 
     """Run an operation on arguments in its own order, some of which the module owns.
 
     It owns each `Parameter`, whose `grad` the backward adds to, and each `Buffer`; `None` stands for one that it lacks. All
-    others are inputs: the backward takes a need and returns a gradient for each of them.
+    others are inputs: the backward takes a need and returns a gradient for each of them, and also for an `Input` of `None`.
     """
     arrays, owners = [], []
     for argument in arguments:
@@ -35,6 +42,8 @@ def call(op: Callable[..., tuple[Any, Backward]], *arguments: Any, **constants: 
             argument, owner = argument.data, argument
         elif isinstance(argument, Buffer):
             argument = argument.data
+        elif isinstance(argument, Input):
+            argument, owner = argument.data, INPUT
         elif argument is not None:
             owner = INPUT
         arrays.append(argument)

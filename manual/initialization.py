@@ -22,3 +22,9 @@ def uniform_fan_in(
     bound = 1 / math.sqrt(fan_in) if fan_in > 0 else 0.0
     generator = np.random.default_rng() if generator is None else generator
     return generator.uniform(-bound, bound, shape).astype(dtype, copy=False)
+
+
+def standard_normal(shape: tuple[int, ...], dtype: DTypeLike = np.float64, generator: np.random.Generator | None = None) -> Array:
+    """Draw from N(0, 1), torch's default for the table of an embedding."""
+    generator = np.random.default_rng() if generator is None else generator
+    return generator.standard_normal(shape).astype(dtype, copy=False)

@@ -9,10 +9,11 @@ from numpy.typing import DTypeLike
 
 from manual.calling import call
 from manual.contract import Array, Backward
-from manual.parameter import Buffer, Parameter
+from manual.parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter
+from manual.sparse import RowGradient, zeros_like
 from manual.state import IncompatibleKeys, load
 
-__all__ = ["Buffer", "Module", "Parameter"]
+__all__ = ["Buffer", "Module", "Parameter", "RowGradient", "UninitializedBuffer", "UninitializedParameter"]
 
 
 class Module:
@@ -42,7 +43,7 @@ class Module:
     call = staticmethod(call)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        kind = self._registered.get(name) or next((kind for kind in (Parameter, Buffer, Module) if isinstance(value, kind)), None)
+        kind = self._registered.get(name) or next((kind for kind, types in KINDS.items() if isinstance(value, types)), None)
         if kind is None:
             object.__setattr__(self, name, value)
         else:
@@ -55,12 +56,12 @@ class Module:
     def _assign(self, name: str, kind: type, value: Any) -> None:
         """Set an attribute of this kind, which is registered where it is new. Of a buffer, the attribute is the array."""
         data = value.data if kind is Buffer and isinstance(value, Buffer) else value
-        if data is not None and not isinstance(data, np.ndarray if kind is Buffer else kind):
+        if data is not None and not isinstance(data, (np.ndarray, UninitializedBuffer) if kind is Buffer else kind):
             what = "child module" if kind is Module else kind.__name__.lower()
             expected = "a NumPy array" if kind is Buffer else f"a {kind.__name__}"
             got = f"cannot assign {type(data).__name__} as {what} {name!r}"
             raise TypeError(f"{type(self).__name__}: {got} ({expected} or None expected)")
-        if data is not value:
+        if isinstance(value, (Buffer, UninitializedBuffer)):
             self._transient = self._transient - {name} if value.persistent else self._transient | {name}
         if name not in self._registered:
             self._registered = {**self._registered, name: kind}
@@ -170,12 +171,12 @@ class Module:
     def state_dict(self, *, prefix: str = "") -> dict[str, Array]:
         """The arrays of all parameters and buffers by path, as in torch the module's own arrays and not copies.
 
-        `prefix` is put before each path as it is.
+        `prefix` is put before each path as it is. What has no shape yet stands there itself.
         """
         state = {}
         for path, module in self.named_modules(remove_duplicate=False):
             for name, parameter in module._own(Parameter):
-                state[prefix + _join(path, name)] = parameter.data
+                state[prefix + _join(path, name)] = parameter if parameter.data is None else parameter.data
             for name, buffer in module._own(Buffer):
                 if name not in module._transient:
                     state[prefix + _join(path, name)] = buffer
@@ -184,9 +185,23 @@ class Module:
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> IncompatibleKeys:
         """Copy arrays (or CPU tensors) into the parameters and buffers; where anything does not fit, nothing is changed.
 
-        `strict=False` passes over missing and surplus keys, which are returned; a wrong shape is an error all the same.
+        `strict=False` passes over missing and surplus keys, which are returned; a wrong shape is an error all the same. What has no
+        shape yet takes the one it is given.
         """
-        return load(type(self).__name__, self.state_dict(), state_dict, strict)
+        keys, shaped = load(type(self).__name__, self.state_dict(), state_dict, strict)
+        for path, array in shaped.items():
+            parent, _, name = path.rpartition(".")
+            self.get_submodule(parent).materialize(name, array)
+        return keys
+
+    def materialize(self, name: str, array: Array) -> None:
+        """Give its array to a parameter or buffer of this module that had no shape yet."""
+        parameter = vars(self)[name]
+        if isinstance(parameter, UninitializedParameter):
+            parameter.materialize(array.shape, array.dtype)
+            parameter.data = array
+        elif isinstance(parameter, UninitializedBuffer):
+            setattr(self, name, array)
 
     def to(self, dtype: DTypeLike) -> Self:
         """Convert parameters, their gradients and floating-point buffers, the children's too, to float32 or float64."""
@@ -201,9 +216,7 @@ class Module:
                 if buffer.dtype.kind == "f":
                     setattr(module, name, buffer.astype(target, copy=False))
         for parameter in self.parameters():
-            parameter.data = parameter.data.astype(target, copy=False)
-            if parameter.grad is not None:
-                parameter.grad = parameter.grad.astype(target, copy=False)
+            parameter.convert(target)
         return self
 
     def float(self) -> Self:
@@ -228,7 +241,7 @@ class Module:
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients of all parameters: each is `None` again, or (`set_to_none=False`) zeros if one had come."""
         for parameter in self.parameters():
-            parameter.grad = None if set_to_none or parameter.grad is None else np.zeros_like(parameter.grad)
+            parameter.grad = None if set_to_none or parameter.grad is None else zeros_like(parameter.grad)
 
     def requires_grad_(self, requires_grad: bool = True) -> Self:
         """Freeze the parameters (`False`), so that no gradient is computed for them, or learn them again."""
@@ -275,6 +288,10 @@ class Module:
             lines.insert(0, extra)
         inside = "\n  " + "\n  ".join(lines) + "\n" if lines else self.extra_repr()
         return f"{type(self).__name__}({inside})"
+
+
+# The kinds of what a module owns, and what registers itself as such
+KINDS: dict[type, tuple[type, ...]] = {Parameter: (Parameter,), Buffer: (Buffer, UninitializedBuffer), Module: (Module,)}
 
 
 def require_name(module: Module, name: Any) -> str:

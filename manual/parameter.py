@@ -1,18 +1,23 @@
 """What a module owns: arrays that are learnt, and arrays that are not."""
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
+from numpy.typing import DTypeLike
 
-from manual.contract import Array
+from manual.contract import Array, require_dtype
 
-__all__ = ["Buffer", "Parameter"]
+__all__ = ["Buffer", "Parameter", "UninitializedBuffer", "UninitializedParameter"]
+
+HOW_TO_INITIALIZE = "call the module on an input, or load a state dict, first"
 
 
 class Parameter:
-    """An array that is learnt, `data`, and the gradient that has come for it, `grad` (`None` until one comes)."""
+    """An array that is learnt, `data`, and the gradient that has come for it, `grad`: `None` until one comes, then an array or,
+    from an embedding with `sparse=True`, a `RowGradient`.
+    """
 
-    __slots__ = ("data", "grad", "requires_grad")
+    __slots__ = ("_dtype", "data", "grad", "requires_grad")  # `_dtype` is for those whose `data` is yet to come
 
     def __init__(self, data: Array, requires_grad: bool = True) -> None:
         if not isinstance(data, np.ndarray):
@@ -20,7 +25,7 @@ class Parameter:
         if data.dtype.kind != "f":
             raise TypeError(f"Parameter: data must hold floating-point numbers, got {data.dtype}")
         self.data = data
-        self.grad: Array | None = None
+        self.grad: Any = None
         self.requires_grad = requires_grad
 
     @property
@@ -43,6 +48,12 @@ class Parameter:
         """The number of axes of `data`."""
         return self.data.ndim
 
+    def convert(self, dtype: np.dtype[Any]) -> None:
+        """Convert `data` and `grad` to another dtype."""
+        self.data = self.data.astype(dtype, copy=False)
+        if self.grad is not None:
+            self.grad = self.grad.astype(dtype, copy=False)
+
     def __repr__(self) -> str:
         return f"Parameter({self.data!r})"
 
@@ -56,3 +67,52 @@ class Buffer(NamedTuple):
 
     data: Array | None
     persistent: bool = True
+
+
+class UninitializedParameter(Parameter):
+    """A parameter whose shape is not known yet: its `data` is `None`, until `materialize` makes it an ordinary one."""
+
+    __slots__ = ()
+    data: Any
+
+    def __init__(self, requires_grad: bool = True, dtype: DTypeLike = np.float64) -> None:
+        self.data, self.grad, self.requires_grad = None, None, requires_grad
+        self._dtype = require_dtype("UninitializedParameter", dtype)
+
+    def materialize(self, shape: tuple[int, ...], dtype: DTypeLike | None = None) -> None:
+        """Become a `Parameter` of this shape, whose numbers are yet to be written."""
+        self.data = np.empty(shape, self.dtype if dtype is None else require_dtype("UninitializedParameter", dtype))
+        self.__class__ = Parameter  # type: ignore[assignment]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype that `data` will have."""
+        return self._dtype
+
+    @property
+    def shape(self) -> NoReturn:
+        """Refused, as are size and ndim: there is none yet."""
+        raise ValueError(f"UninitializedParameter: there is no shape yet; {HOW_TO_INITIALIZE}")
+
+    size = ndim = shape
+
+    def convert(self, dtype: np.dtype[Any]) -> None:
+        """Have another dtype in time."""
+        self._dtype = dtype
+
+    def __repr__(self) -> str:
+        return "UninitializedParameter()"
+
+
+class UninitializedBuffer:
+    """What stands in the place of a buffer whose shape is not known yet, until an array is assigned there."""
+
+    def __init__(self, dtype: DTypeLike = np.float64, persistent: bool = True) -> None:
+        self.dtype, self.persistent = require_dtype("UninitializedBuffer", dtype), persistent
+
+    def astype(self, dtype: DTypeLike, copy: bool = True) -> "UninitializedBuffer":
+        """The same in another dtype."""
+        return UninitializedBuffer(dtype, self.persistent)
+
+    def __repr__(self) -> str:
+        return "UninitializedBuffer()"

@@ -138,7 +138,7 @@ def measure_module(case: ModuleCase, dtype: Any, seed: int = 0, ours: Any = manu
         def gradients(grad_output: Any) -> tuple[Any, dict[str, Any]]:
             module.zero_grad()
             grads = backward(grad_output)
-            return grads, {f"grad_{name}": parameter.grad for name, parameter in module.named_parameters()}
+            return grads, {f"grad_{name}": structure.dense(parameter.grad) for name, parameter in module.named_parameters()}
 
         return output, gradients
 
@@ -147,6 +147,9 @@ def measure_module(case: ModuleCase, dtype: Any, seed: int = 0, ours: Any = manu
 
 def _construct(case: ModuleCase, library: Any, dtype: Any, seed: int) -> Any:
     module = case.module.construct(library, lambda a: a.astype(dtype) if isinstance(a, np.ndarray) else a)
+    if any(parameter.data is None for parameter in module.parameters()):  # its first input tells the shapes
+        names = _array_names(module.forward)
+        case.call(module, names, *case.build(names, np.float64, seed))
     draw = generator(case.name, case.inputs.label, seed, "parameters")
     for parameter in module.parameters():
         parameter.data = draw.standard_normal(parameter.data.shape).astype(dtype)

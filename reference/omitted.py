@@ -3,10 +3,9 @@
 _REASONS = {
     "deprecated in torch": "Container",
     "a NumPy module lives on one processor, in one process": "DataParallel SyncBatchNorm",
-    "shapes are given at construction; a lazy parameter has no shape that a state dict could be checked against": """
+    "to come with their namesakes: lazy modules": """
         LazyBatchNorm1d LazyBatchNorm2d LazyBatchNorm3d LazyConv1d LazyConv2d LazyConv3d LazyConvTranspose1d LazyConvTranspose2d
-        LazyConvTranspose3d LazyInstanceNorm1d LazyInstanceNorm2d LazyInstanceNorm3d LazyLinear UninitializedBuffer
-        UninitializedParameter
+        LazyConvTranspose3d LazyInstanceNorm1d LazyInstanceNorm2d LazyInstanceNorm3d
     """,
     "chapter to come: convolution": """
         Conv1d Conv2d Conv3d ConvTranspose1d ConvTranspose2d ConvTranspose3d Fold Unfold
@@ -25,7 +24,6 @@ _REASONS = {
         LocalResponseNorm RMSNorm
     """,
     "chapter to come: dropout": "AlphaDropout Dropout Dropout1d Dropout2d Dropout3d FeatureAlphaDropout",
-    "chapter to come: embedding": "Embedding EmbeddingBag",
     "chapter to come: attention and transformers": """
         MultiheadAttention Transformer TransformerDecoder TransformerDecoderLayer TransformerEncoder TransformerEncoderLayer
     """,
@@ -34,7 +32,6 @@ _REASONS = {
         ChannelShuffle Flatten PixelShuffle PixelUnshuffle Unflatten Upsample UpsamplingBilinear2d UpsamplingNearest2d
     """,
     "chapter to come: distances": "CosineSimilarity PairwiseDistance",
-    "chapter to come: containers of parameters": "ParameterDict ParameterList",
 }
 
 _ARGUMENTS = {

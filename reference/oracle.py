@@ -20,8 +20,8 @@ def to_torch(array: Any, requires_grad: bool = False) -> Any:
 
 
 def to_numpy(tensor: torch.Tensor) -> Any:
-    """A tensor as an array."""
-    return tensor.detach().numpy()
+    """A tensor as an array, a sparse one too."""
+    return tensor.detach().to_dense().numpy()
 
 
 def forward(function: Callable[..., Any], arguments: tuple[Any, ...], constants: dict[str, Any]) -> Any:

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from manual.sparse import RowGradient
+
 
 def leaves(tree: Any) -> list[Any]:
     """The leaves in order."""
@@ -20,8 +22,13 @@ def leaves(tree: Any) -> list[Any]:
 def named(tree: Any, name: str) -> dict[str, Any]:
     """The leaves by their names: `output` where that is one, or else `output.0`, `output.1.0`, and so on."""
     if not _is_node(tree):
-        return {name: tree}
+        return {name: dense(tree)}
     return {key: leaf for i, part in enumerate(tree) for key, leaf in named(part, f"{name}.{i}").items()}
+
+
+def dense(leaf: Any) -> Any:
+    """A leaf to compare: the gradient of a few rows of a table as the array for which it stands, anything else as it is."""
+    return leaf.dense() if isinstance(leaf, RowGradient) else leaf
 
 
 def named_gradients(grads: Iterable[Any]) -> dict[str, Any]:

@@ -20,9 +20,10 @@ from manual.contract import (
     require_shape,
 )
 from manual.initialization import uniform_fan_in
+from manual.lazy import LazyModule
 from manual.module import Module, Parameter
 
-__all__ = ["Bilinear", "Identity", "Linear", "bilinear", "linear"]
+__all__ = ["Bilinear", "Identity", "LazyLinear", "Linear", "bilinear", "linear"]
 
 
 def linear(x: Array, weight: Array, bias: Array | None = None, /) -> tuple[Array, Backward]:
@@ -126,6 +127,26 @@ class Linear(Module):
     def forward(self, input: Array) -> tuple[Array, Backward]:
         """Map `input` (..., in_features) to (..., out_features)."""
         return self.call(linear, input, self.weight, self.bias)
+
+
+class LazyLinear(LazyModule, Linear):
+    """A `Linear` that takes `in_features` from its first input."""
+
+    cls_to_become = Linear
+
+    def __init__(
+        self,
+        out_features: int,
+        bias: bool = True,
+        *,
+        dtype: DTypeLike = np.float64,
+        generator: np.random.Generator | None = None,
+    ) -> None:
+        self.postpone("in_features", out_features=out_features, bias=bias, dtype=dtype, generator=generator)
+
+    def forward(self, input: Array) -> tuple[Array, Backward]:
+        """Map `input` (..., in_features) to (..., out_features)."""
+        return self.begin(input, axis=-1)
 
 
 def bilinear(x1: Array, x2: Array, weight: Array, bias: Array | None = None, /) -> tuple[Array, Backward]:

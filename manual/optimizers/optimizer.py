@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from manual.parameter import Parameter
+from manual.parameter import HOW_TO_INITIALIZE, Parameter
+from manual.sparse import RowGradient, zeros_like
 from manual.state import converted
 
 WITHOUT_MEANING = {"capturable", "differentiable", "foreach", "fused"}  # in a state dict from torch: how its kernels run
@@ -49,6 +50,8 @@ class Optimizer:
         for parameter in parameters:
             if not isinstance(parameter, Parameter):
                 raise TypeError(f"{name}: params must hold Parameters, got {type(parameter).__name__}")
+            if parameter.data is None:
+                raise ValueError(f"{name}: params must have shapes, got an UninitializedParameter; {HOW_TO_INITIALIZE}")
             if id(parameter) in seen:
                 raise ValueError(f"{name}: params must name each parameter once, got one twice")
             seen.add(id(parameter))
@@ -99,18 +102,25 @@ class Optimizer:
                     continue
                 usual = type(data) is type(grad) is np.ndarray and data.dtype is grad.dtype
                 if not (usual and data.shape == grad.shape and data.flags.writeable):
-                    self._require_fit(parameter)
+                    self._require_fit(parameter, group)
                 ready.append(parameter)
             due.append((group, ready))
         return due
 
-    def _require_fit(self, parameter: Parameter) -> None:
+    def takes_rows(self, group: dict[str, Any]) -> bool:
+        """Whether a gradient may be a `RowGradient`, with the settings of this group."""
+        return False
+
+    def _require_fit(self, parameter: Parameter, group: dict[str, Any]) -> None:
         data, grad = parameter.data, parameter.grad
         name = type(self).__name__
         number = next(number for number, each in enumerate(self._parameters()) if each is parameter)
         if not isinstance(data, np.ndarray):
             raise TypeError(f"{name}: parameter {number} must hold a NumPy array, got {type(data).__name__}")
-        if not isinstance(grad, np.ndarray | np.generic):
+        if isinstance(grad, RowGradient) and not self.takes_rows(group):
+            how = "give its dense(), or build the embedding without sparse=True; SGD without weight_decay takes it"
+            raise TypeError(f"{name}: the gradient of parameter {number} must be a NumPy array, got RowGradient; {how}")
+        if not isinstance(grad, np.ndarray | np.generic | RowGradient):
             raise TypeError(f"{name}: the gradient of parameter {number} must be a NumPy array, got {type(grad).__name__}")
         if grad.shape != data.shape:
             raise ValueError(f"{name}: the gradient of parameter {number} must have its shape, {data.shape}, got {grad.shape}")
@@ -126,7 +136,7 @@ class Optimizer:
         """Forget the gradients of all parameters: each is `None` again, or (`set_to_none=False`) zeros if one had come."""
         for group in self.param_groups:
             for parameter in group["params"]:
-                parameter.grad = None if set_to_none or parameter.grad is None else np.zeros_like(parameter.grad)
+                parameter.grad = None if set_to_none or parameter.grad is None else zeros_like(parameter.grad)
 
     def state_dict(self) -> dict[str, Any]:
         """The settings of all groups, and the state of each parameter (the arrays themselves), which goes by its number here."""
@@ -158,7 +168,9 @@ class Optimizer:
                 raise ValueError(f"{where}: no group has a parameter {number}, for which there is state")
             parameter = by_number[number]
             state[parameter] = {
-                key: converted(f"{where}: {key} of parameter {number}", value, parameter.shape, parameter.dtype)
+                key: value.astype(parameter.dtype)
+                if isinstance(value, RowGradient) and value.shape == parameter.shape
+                else converted(f"{where}: {key} of parameter {number}", value, parameter.shape, parameter.dtype)
                 for key, value in values.items()
             }
         self.param_groups, self.state = groups, state

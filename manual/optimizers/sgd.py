@@ -7,7 +7,7 @@ import numpy as np
 from scipy.linalg.blas import daxpy, saxpy
 
 from manual.contract import Array
-from manual.module import Parameter
+from manual.module import Parameter, RowGradient
 from manual.optimizers.optimizer import Optimizer
 
 __all__ = ["SGD"]
@@ -22,6 +22,7 @@ class SGD(Optimizer):
     Step:      g ← ∂L/∂w + λ w      (−∂L/∂w + λ w where `maximize`)
                b ← g at the first step, then μ b + (1 − τ) g
                w ← w − η d,  d = g without momentum, b with it, g + μ b with Nesterov's
+               Of a RowGradient g, b is one too: no row is touched that no gradient has named
     Settings:  η `lr`, μ `momentum`, τ `dampening`, λ `weight_decay`, `nesterov`, `maximize`
     Source:    Robbins & Monro 1951; Polyak 1964; Nesterov 1983; Sutskever, Martens, Dahl & Hinton 2013
     """
@@ -58,6 +59,10 @@ class SGD(Optimizer):
                 f"got momentum {group['momentum']} and dampening {group['dampening']}"
             )
 
+    def takes_rows(self, group: dict[str, Any]) -> bool:
+        """As in torch: unless there is weight decay, which moves every row."""
+        return not group["weight_decay"]
+
     def step(self) -> None:
         """Update every parameter that has a gradient."""
         for group, parameters in self.due():
@@ -69,7 +74,7 @@ class SGD(Optimizer):
                     direction = self._direction(parameter, direction, group)
                 _add_multiple(parameter.data, step_size, direction)
 
-    def _direction(self, parameter: Parameter, grad: Array, group: dict[str, Any]) -> Array:
+    def _direction(self, parameter: Parameter, grad: Any, group: dict[str, Any]) -> Any:
         # As Python's numbers, the settings leave float32 as it is
         momentum, damped, weight_decay = float(group["momentum"]), 1 - float(group["dampening"]), float(group["weight_decay"])
         if group["maximize"]:
@@ -80,7 +85,10 @@ class SGD(Optimizer):
             return grad
         state = self.state.setdefault(parameter, {})
         buffer = state.get("momentum_buffer")
-        if buffer is None:
+        if isinstance(grad, RowGradient) or isinstance(buffer, RowGradient):
+            buffer = grad if buffer is None else momentum * buffer.astype(grad.dtype, copy=False) + damped * grad
+            buffer = state["momentum_buffer"] = buffer.summed() if isinstance(buffer, RowGradient) else buffer
+        elif buffer is None:
             buffer = state["momentum_buffer"] = np.array(grad)
         else:
             if buffer.dtype != grad.dtype:  # since the module was converted
@@ -90,12 +98,16 @@ class SGD(Optimizer):
         return grad + momentum * buffer if group["nesterov"] else buffer
 
 
-def _add_multiple(w: Array, scale: float, direction: Array) -> None:
+def _add_multiple(w: Array, scale: float, direction: Any) -> None:
     """Add scale · direction, of the same shape and dtype, to w in place: in one pass by BLAS's axpy, where w allows it.
 
     SciPy brings a BLAS of its own, beside NumPy's. While the threads of one wait for more work, they slow down those of the other.
     So axpy gets pieces that are too small to start threads for.
     """
+    if isinstance(direction, RowGradient):
+        direction = direction.summed()
+        w[direction.indices] += direction.rows * scale
+        return
     axpy = AXPY.get(w.dtype)
     if axpy is None or not (w.size and w.flags.carray):
         w += direction * scale

@@ -18,8 +18,10 @@ MACHINERY = {
     "contract.py",
     "elementwise.py",
     "initialization.py",
+    "lazy.py",
     "module.py",
     "rows.py",
+    "sparse.py",
     "threads.py",
     "windows.py",
 }

@@ -24,11 +24,38 @@ ZERO = "0 is divided, by whatever is not 0"
 DIGITS = "gains digits, but none that r ≤ 30 would miss"
 SHAPE = "the checks look at the shape alone"
 ONLY = "the only entry is the last as well"
+SPARSE = "a RowGradient and its dense() are the same gradient; the chapter's own tests see which of both it is, and that it is new"
+UNSIGNED = "only unsigned indices of 64 bits need it, which torch does not take; the chapter's own tests do"
+TABLE = "what a forward writes into the table is seen by the chapter's own tests"
 MODULE = "what a module does without need is seen by tests/test_module.py"
 
 HARMLESS: dict[str, dict[tuple[str, str], str]] = {
     "linear": {("return grad.copy() if", "grad.copy()"): SLOWER},
     "bilinear": {("if need_x1 or need_weight:", "if True:"): UNWANTED},
+    "embedding": {
+        ("if padding_idx is not None:", "if True:"): SLOWER,
+        ("if sparse:", "if True:"): SPARSE,
+        ("if sparse:", "if False:"): SPARSE,
+        ("return (None, RowGradient(looked_up.copy()", "looked_up"): SPARSE,
+        ("return (None, RowGradient(looked_up.copy()", "rows"): SPARSE,
+        ("return (None, RowGradient(looked_up, rows", "RowGradient(looked_up, rows, weight.shape)"): SPARSE,
+        ("index = np.asarray(x)", "x"): NUMBER,
+        ("return index.astype(", "index"): UNSIGNED,
+        ("return index.astype(", "index.astype(np.intp)"): SLOWER,
+        ("if max_norm is not None:", "if False:"): REFUSED,
+    },
+    "one_hot": {
+        ("num_classes = ", "require_integer(op, 'num_classes', num_classes)"): REFUSED,
+        ("num_classes = ", "-2"): REFUSED,
+        ("index = np.asarray(x)", "x"): NUMBER,
+    },
+    "embedding_bag": {
+        ("kept: Any = ", "index != padding_idx"): SLOWER,
+        ("if sparse:", "if True:"): SPARSE,
+        ("if sparse:", "if False:"): SPARSE,
+        ("grad_weight = RowGradient(", "index"): SPARSE,
+        ("bounds = offsets.astype(", "offsets"): UNSIGNED,
+    },
     "leaky_relu": {
         ("finite = ", "zeroed(math.isfinite(negative_slope))"): SLOWER,
         ("finite = ", "negative_slope"): INFINITE,
@@ -257,6 +284,30 @@ HARMLESS: dict[str, dict[tuple[str, str], str]] = {
             "rrelu(input, lower=self.lower, upper=self.upper, generator=self.generator)",
         ): RANDOM,
         ("return rrelu(", "rrelu(input, lower=self.lower, upper=self.upper, training=self.training)"): RANDOM,
+    },
+    "LazyLinear": {
+        ("return self.begin(", "zeroed(self.begin(input, axis=-1))"): "what the first call returns is seen by tests/test_lazy.py",
+    },
+    "Embedding": {
+        (
+            "result = ",
+            "self.call(embedding, input, self.weight, padding_idx=self.padding_idx, max_norm=self.max_norm, "
+            "norm_type=self.norm_type, scale_grad_by_freq=self.scale_grad_by_freq)",
+        ): SPARSE,
+        ("clip_table(", "pass"): TABLE,
+        ("if module.max_norm is not None:", "if False:"): TABLE,
+        ("used, rows, _ = ", "zeroed(clipped(module.weight.data, input, module.max_norm, module.norm_type))"): TABLE,
+        ("module.weight.data[used] = rows", "pass"): TABLE,
+        ("module.weight.data[used] = rows", "module.weight.data[used - 1]"): TABLE,
+    },
+    "EmbeddingBag": {
+        (
+            "result = ",
+            "self.call(embedding_bag, input, self.weight, Input(offsets), Input(per_sample_weights), max_norm=self.max_norm, "
+            "norm_type=self.norm_type, scale_grad_by_freq=self.scale_grad_by_freq, mode=self.mode, "
+            "include_last_offset=self.include_last_offset, padding_idx=self.padding_idx)",
+        ): SPARSE,
+        ("clip_table(", "pass"): TABLE,
     },
     "LinearCrossEntropyLoss": {
         (

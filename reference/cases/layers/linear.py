@@ -66,6 +66,8 @@ OPERATIONS = (
 MODULES = (
     ModuleCase(build("Linear", 3, 4), Case("batch of 5", (normal(5, 3),))),
     ModuleCase(build("Linear", 3, 4, bias=False), Case("no bias", (normal(2, 5, 3),))),
+    ModuleCase(build("LazyLinear", 4), Case("batch of 5", (normal(5, 3),))),
+    ModuleCase(build("LazyLinear", 4, bias=False), Case("no bias", (normal(2, 5, 3),))),
     ModuleCase(build("Bilinear", 3, 2, 4), Case("batch of 5", (normal(5, 3), normal(5, 2)))),
     ModuleCase(build("Bilinear", 3, 2, 4, bias=False), Case("no bias", (normal(5, 3), normal(5, 2)))),
     ModuleCase(build("Identity", 54, unused="argument"), Case("any arguments", (normal(5, 3),))),
