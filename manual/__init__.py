@@ -18,6 +18,7 @@ from manual.activations.smooth import *
 from manual.containers import *
 from manual.layers.linear import *
 from manual.layers.padding import *
+from manual.layers.rearrange import *
 from manual.losses.adaptive import *
 from manual.losses.binary import *
 from manual.losses.classification import *

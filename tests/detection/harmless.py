@@ -24,6 +24,7 @@ ZERO = "0 is divided, by whatever is not 0"
 DIGITS = "gains digits, but none that r ≤ 30 would miss"
 SHAPE = "the checks look at the shape alone"
 ONLY = "the only entry is the last as well"
+VIEW = "makes the output a view of x in some cases, which tests/test_contract.py sees"
 MODULE = "what a module does without need is seen by tests/test_module.py"
 
 HARMLESS: dict[str, dict[tuple[str, str], str]] = {
@@ -33,6 +34,8 @@ HARMLESS: dict[str, dict[tuple[str, str], str]] = {
         ("padded = ", "np.full(shape, value, x.dtype)"): SLOWER,
         ("if mode != 'constant':", "if True:"): SLOWER,
     },
+    "flatten": {("start = ", "require_axis('flatten', x, start_dim, 'start_dim')"): REFUSED},
+    "channel_shuffle": {("return x.reshape(", "x.reshape(n, groups, channels // groups, *rest).swapaxes(1, 2)"): VIEW},
     "leaky_relu": {
         ("finite = ", "zeroed(math.isfinite(negative_slope))"): SLOWER,
         ("finite = ", "negative_slope"): INFINITE,
