@@ -27,7 +27,6 @@ _REASONS = {
     """,
     "chapter to come: recurrent networks": "GRU GRUCell LSTM LSTMCell RNN RNNBase RNNCell RNNCellBase",
     "chapter to come: upsampling": "Upsample UpsamplingBilinear2d UpsamplingNearest2d",
-    "chapter to come: distances": "CosineSimilarity PairwiseDistance",
     "chapter to come: containers of parameters": "ParameterDict ParameterList",
 }
 

@@ -3,7 +3,7 @@
 from reference.case import ModuleCase, Operation
 from reference.cases import containers
 from reference.cases.activations import exponential, gated, hard, normalized, piecewise, smooth
-from reference.cases.layers import linear, padding, rearrange
+from reference.cases.layers import distance, linear, padding, rearrange
 from reference.cases.losses import (
     adaptive,
     binary,
@@ -21,6 +21,7 @@ CHAPTERS = (
     linear,
     padding,
     rearrange,
+    distance,
     piecewise,
     hard,
     smooth,
