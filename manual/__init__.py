@@ -20,7 +20,10 @@ from manual.activations.smooth import *
 from manual.containers import *
 from manual.layers.embedding import *
 from manual.layers.embedding_bag import *
+from manual.layers.distance import *
 from manual.layers.linear import *
+from manual.layers.padding import *
+from manual.layers.rearrange import *
 from manual.losses.adaptive import *
 from manual.losses.binary import *
 from manual.losses.classification import *

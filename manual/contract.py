@@ -152,11 +152,11 @@ def require_integers(op: str, name: str, value: Any, count: int, least: int | No
     return integers if len(value) == count else integers * count
 
 
-def require_axis(op: str, x: Array, dim: Any) -> int:
+def require_axis(op: str, x: Array, dim: Any, name: str = "dim") -> int:
     """A dimension that the array has; as in torch, a 0-d array counts as having one."""
-    dim, ndim = require_integer(op, "dim", dim), max(x.ndim, 1)
+    dim, ndim = require_integer(op, name, dim), max(x.ndim, 1)
     if not -ndim <= dim < ndim:
-        raise ValueError(f"{op}: dim must lie in [{-ndim}, {ndim - 1}] for an input of shape {x.shape}, got {dim}")
+        raise ValueError(f"{op}: {name} must lie in [{-ndim}, {ndim - 1}] for an input of shape {x.shape}, got {dim}")
     return dim
 
 

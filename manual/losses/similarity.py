@@ -9,6 +9,7 @@ import numpy as np
 from manual.arrays import broadcast, sum_to_shape
 from manual.contract import Array, Backward, broadcast_shape, needed, require_flags, require_floats, require_number, targets_like
 from manual.elementwise import elementwise
+from manual.layers.distance import distance_between
 from manual.module import Module
 
 __all__ = [
@@ -117,7 +118,7 @@ def triplet_margin_loss(
     """
     op = "triplet_margin_loss"
     eps, p = require_number(op, "eps", eps), require_number(op, "p", p, "a positive number")
-    distance = partial(_distance, eps=eps, p=p)
+    distance = partial(distance_between, op, p=p, eps=eps)
     return _triplet(op, anchor, positive, negative, distance, margin, swap, reduction)
 
 
@@ -168,7 +169,7 @@ def triplet_margin_with_distance_loss(
     Kinks:     exactly at the margin, z = 0, the gradient is that of z
     """
     op = "triplet_margin_with_distance_loss"
-    distance = partial(_distance, eps=1e-6, p=2.0) if distance_function is None else distance_function
+    distance = partial(distance_between, op, p=2.0, eps=1e-6) if distance_function is None else distance_function
     if not callable(distance):
         raise TypeError(f"{op}: distance_function must be an operation or None, got {distance!r}")
     return _triplet(op, anchor, positive, negative, distance, margin, swap, reduction)
@@ -252,57 +253,3 @@ def _triplet(
         return grad_anchor, grad_positive, grad_negative
 
     return output, backward
-
-
-def _distance(x1: Array, x2: Array, *, eps: float, p: float) -> tuple[Array, Backward]:
-    """The distance d = ‖δ‖ₚ along the last axis, δ = x1 − x2 + eps;  grad_x1 = grad_δ,  grad_x2 = −grad_δ."""
-    difference = np.atleast_1d(x1 - x2)
-    difference += eps
-    distance, norm_backward = _euclidean_norm(difference) if p == 2.0 else _minkowski_norm(difference, p)
-
-    def backward(grad_output, needs):
-        need_x1, need_x2 = needs
-        if not (need_x1 or need_x2):
-            return None, None
-        grad = norm_backward(grad_output)
-        return sum_to_shape(grad, x1.shape) if need_x1 else None, -sum_to_shape(grad, x2.shape) if need_x2 else None
-
-    return distance, backward
-
-
-def _euclidean_norm(x: Array) -> tuple[Array, Callable[[Array], Array]]:
-    """The norm n = ‖x‖₂ along the last axis;  grad_x = x / n grad_n."""
-    norm = np.sqrt(np.vecdot(x, x))
-
-    def backward(grad_output):
-        return x * (grad_output / (norm + (norm == 0.0)))[..., None]  # where x = 0 so is the gradient, whatever it is divided by
-
-    return norm, backward
-
-
-def _minkowski_norm(x: Array, p: float) -> tuple[Array, Callable[[Array], Array]]:
-    """The norm n = ‖x‖ₚ along the last axis;  grad_x = sign(x) (|x| / n)ᵖ⁻¹ grad_n;  with p = ∞ the largest |x| share it.
-
-    With q = |x| / m no power overflows: n = m s^(1/p) and (|x| / n)ᵖ⁻¹ = qᵖ⁻¹ s^(1/p − 1), where s = Σ qᵖ. As m serves the power
-    of two below the largest |x|, which divides without rounding; the largest itself, where p is so great that 2ᵖ overflows.
-    """
-    size = abs(x)
-    norm = np.max(size, axis=-1, initial=0.0)
-    if p < np.inf:
-        scale = np.ldexp(np.ones_like(norm), np.frexp(norm)[1] - 1) if p < 64.0 else norm + (norm == 0.0)
-        size /= scale[..., None]
-        total = np.add.reduce(size**p, axis=-1)
-        norm = scale * total ** (1.0 / p)
-
-    def backward(grad_output):
-        if p < np.inf:
-            slope = np.power(size, p - 1.0, out=np.zeros_like(size), where=size > 0.0)  # 0 at x = 0 even for p < 1
-            slope *= ((total + (total == 0.0)) ** (1.0 / p - 1.0))[..., None]
-        else:
-            slope = (size == norm[..., None]).astype(x.dtype)
-            slope /= np.vecdot(slope, slope)[..., None]  # the number of those that tie
-        slope *= np.sign(x)
-        slope *= grad_output[..., None]
-        return slope
-
-    return norm, backward

@@ -4,6 +4,7 @@ from reference.case import ModuleCase, Operation
 from reference.cases import containers
 from reference.cases.activations import exponential, gated, hard, normalized, piecewise, smooth
 from reference.cases.layers import embedding, embedding_bag, linear
+from reference.cases.layers import distance, linear, padding, rearrange
 from reference.cases.losses import (
     adaptive,
     binary,
@@ -21,6 +22,9 @@ CHAPTERS = (
     linear,
     embedding,
     embedding_bag,
+    padding,
+    rearrange,
+    distance,
     piecewise,
     hard,
     smooth,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,9 @@ import torch.nn.functional as F
 import manual
 from manual.arrays import sum_to_shape
 from reference.case import Case, ModuleCase, Operation, build, normal
+from reference.cases.layers.distance import distance
 from reference.cases.losses.reduction import REDUCTIONS, reduced
-from reference.exact import detach, mp, parts
+from reference.exact import detach
 
 
 def _cosine_embedding_loss(x1, x2, target, margin=0.0, reduction="mean"):
@@ -38,19 +40,8 @@ def _triplet(distance, anchor, positive, negative, margin, swap, reduction):
     return reduced([active * term for term in (margin, *near, *(-term for term in far))], reduction)
 
 
-def _norm(x, p):
-    size = abs(x)
-    if p == np.inf:
-        return np.take_along_axis(size, size.argmax(axis=-1, keepdims=True), -1)[..., 0]
-    return np.asarray((size**p).sum(axis=-1)) ** (1 / mp.mpf(p))
-
-
 def _triplet_margin_loss(anchor, positive, negative, margin=1.0, p=2.0, eps=1e-6, swap=False, reduction="mean"):
-    def distance(a, b):
-        difference = np.atleast_1d(a - b) + eps
-        return [_norm(detach(difference), p), *parts(lambda moved: _norm(moved, p), difference)]
-
-    return _triplet(distance, anchor, positive, negative, margin, swap, reduction)
+    return _triplet(partial(distance, p=p, eps=eps), anchor, positive, negative, margin, swap, reduction)
 
 
 def _triplet_margin_with_distance_loss(
