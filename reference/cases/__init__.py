@@ -3,7 +3,7 @@
 from reference.case import ModuleCase, Operation
 from reference.cases import containers
 from reference.cases.activations import exponential, gated, hard, normalized, piecewise, smooth
-from reference.cases.layers import linear
+from reference.cases.layers import linear, padding
 from reference.cases.losses import (
     adaptive,
     binary,
@@ -19,6 +19,7 @@ from reference.cases.losses import (
 
 CHAPTERS = (
     linear,
+    padding,
     piecewise,
     hard,
     smooth,

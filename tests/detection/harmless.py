@@ -29,6 +29,10 @@ MODULE = "what a module does without need is seen by tests/test_module.py"
 HARMLESS: dict[str, dict[tuple[str, str], str]] = {
     "linear": {("return grad.copy() if", "grad.copy()"): SLOWER},
     "bilinear": {("if need_x1 or need_weight:", "if True:"): UNWANTED},
+    "pad": {
+        ("padded = ", "np.full(shape, value, x.dtype)"): SLOWER,
+        ("if mode != 'constant':", "if True:"): SLOWER,
+    },
     "leaky_relu": {
         ("finite = ", "zeroed(math.isfinite(negative_slope))"): SLOWER,
         ("finite = ", "negative_slope"): INFINITE,
