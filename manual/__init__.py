@@ -16,8 +16,11 @@ from manual.activations.normalized import *
 from manual.activations.piecewise import *
 from manual.activations.smooth import *
 from manual.containers import *
+from manual.layers.convolution import *
+from manual.layers.fold import *
 from manual.layers.linear import *
 from manual.layers.padding import *
+from manual.layers.transposed_convolution import *
 from manual.losses.adaptive import *
 from manual.losses.binary import *
 from manual.losses.classification import *

@@ -21,7 +21,7 @@ BLOCK = 1 << 18  # elements that are written out at a time: so many stay in a ca
 WIDE = 1 << 9  # windows of a block: more of them do not make its matrix product faster
 
 
-def taps(kernel: Sizes, stride: Sizes, dilation: Sizes, counts: Sequence[int]) -> Iterator[tuple[Sizes, tuple[slice, ...]]]:
+def taps(kernel: Sizes, stride: Sizes, dilation: Sizes, counts: Sequence[int]) -> Iterator[tuple[Any, Any]]:
     """Each position in the kernel, and the cells of the (padded) input that all windows see there: along each axis a slice.
 
     There are `counts` windows along each axis; the first begins at 0.
@@ -50,7 +50,7 @@ class Block(NamedTuple):
         count = self.images.stop - self.images.start
         return (count, *sizes) if self.stands == 1 else (*sizes, count)
 
-    def index(self, cells: tuple[slice, ...]) -> tuple[Any, ...]:
+    def at(self, cells: Any) -> Any:
         """The index of these cells in all channels and images."""
         return (..., *cells) if self.stands == 1 else (slice(None), *cells)
 
@@ -70,17 +70,17 @@ class Windows:
     counts: Sizes
 
     def gather(self, images: Array, block: Block) -> Array:
-        """What the windows of a block see: a matrix of a row for each channel and position in the kernel, a column for each window."""
+        """What the windows of a block see: (channels, *kernel, …), with the axes of the images and of the windows last."""
         size, here, there = self._seen(block.rows)
         seen = block.join(images[block.images][(..., *there)])
         if not _is_all(here, size):
             padded = np.zeros((len(seen), *block.shape(size)), images.dtype)
-            padded[block.index(here)] = seen
+            padded[block.at(here)] = seen
             seen = padded
         counts = self._counts(block.rows)
         columns = np.empty((len(seen), *self.kernel, *block.shape(counts)), images.dtype)
         for position, cells in taps(self.kernel, self.stride, self.dilation, counts):
-            columns[(slice(None), *position)] = seen[block.index(cells)]
+            columns[:, *position] = seen[block.at(cells)]
         return columns
 
     def scatter_add(self, columns: Array, images: Array, block: Block) -> None:
@@ -92,9 +92,9 @@ class Windows:
         in_place = block.stands == 1 and _is_all(here, size)
         seen = part if in_place else np.zeros((len(part), *block.shape(size)), images.dtype)
         for position, cells in taps(self.kernel, self.stride, self.dilation, counts):
-            seen[block.index(cells)] += columns[(slice(None), *position)]
+            seen[block.at(cells)] += columns[:, *position]
         if not in_place:
-            part += seen[block.index(here)]
+            part += seen[block.at(here)]
 
     def of_block(self, outputs: Array, block: Block) -> Array:
         """Of an array (N, C, *counts) of a number for each window and channel, those of a block, with the channels first."""
@@ -128,7 +128,7 @@ class Windows:
     def _counts(self, rows: slice) -> Sizes:
         return (rows.stop - rows.start, *self.counts[1:])
 
-    def _seen(self, rows: slice) -> tuple[Sizes, tuple[slice, ...], tuple[slice, ...]]:
+    def _seen(self, rows: slice) -> tuple[Sizes, Any, Any]:
         """The size of what the windows in these rows see, which part of it is in the image, and where in the image that is."""
         size, here, there = [], [], []
         axes = zip(self.size, self.kernel, self.stride, self.dilation, self.before, self._counts(rows))

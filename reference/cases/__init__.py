@@ -3,7 +3,7 @@
 from reference.case import ModuleCase, Operation
 from reference.cases import containers
 from reference.cases.activations import exponential, gated, hard, normalized, piecewise, smooth
-from reference.cases.layers import linear, padding
+from reference.cases.layers import convolution, fold, linear, padding, transposed_convolution
 from reference.cases.losses import (
     adaptive,
     binary,
@@ -20,6 +20,9 @@ from reference.cases.losses import (
 CHAPTERS = (
     linear,
     padding,
+    convolution,
+    transposed_convolution,
+    fold,
     piecewise,
     hard,
     smooth,
