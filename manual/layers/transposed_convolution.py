@@ -4,7 +4,7 @@ The backward of a convolution carries a gradient from its outputs to its inputs.
 each number of x puts a kernel, scaled by it, into the output.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -159,7 +159,7 @@ class _ConvTranspose(ConvolutionModule):
         require_choice(name, "padding_mode", padding_mode, ("zeros",))
         self.padding_mode = padding_mode
 
-    def forward(self, input: Array, output_size: Sequence[int] | None = None) -> tuple[Array, Backward]:
+    def forward(self, input: Array, output_size: tuple[int, ...] | None = None) -> tuple[Array, Backward]:
         """Map `input` (N, in_channels, …), or (in_channels, …), to (N, out_channels, …) or (out_channels, …).
 
         `output_size`, the sizes of the output's last axes or its whole shape, takes the place of `output_padding`.

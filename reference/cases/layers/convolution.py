@@ -2,6 +2,7 @@
 
 import warnings
 from itertools import product
+from typing import Any
 
 import numpy as np
 import torch.nn.functional as F
@@ -55,7 +56,7 @@ def _conv(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
 def _quiet(function):
     """Torch's function without its warning that "same" with an odd number of zeros makes a copy."""
 
-    def quiet(*arguments, **constants):
+    def quiet(*arguments: Any, **constants: Any):
         with warnings.catch_warnings(action="ignore", category=UserWarning):
             return function(*arguments, **constants)
 
