@@ -114,7 +114,7 @@ class _Windows:
         padded = np.zeros((*columns.shape[:2], *self.padded), columns.dtype)
         for (row, column), cells in taps(self.kernel, self.stride, self.dilation, self.counts):
             padded[..., *cells] += columns[:, :, row, column]
-        return np.ascontiguousarray(padded[self.inside])
+        return padded[self.inside]
 
 
 def _pair(op: str, name: str, value: Any, least: int) -> Sizes:

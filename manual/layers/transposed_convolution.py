@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from manual.contract import Array, Backward, cotangent, needed, require_choice, require_integer, require_integers
+from manual.contract import Array, Backward, cotangent, needed, require_integer, require_integers
 from manual.layers.convolution import ConvolutionModule, batch, correlate, pair, require_arrays, spans, spread, sum_by_channel
 from manual.windows import Sizes, Windows
 
@@ -156,7 +156,8 @@ class _ConvTranspose(ConvolutionModule):
         name = type(self).__name__
         self.padding = require_integers(name, "padding", padding, self.axes, 0)
         self.output_padding = require_integers(name, "output_padding", output_padding, self.axes, 0)
-        require_choice(name, "padding_mode", padding_mode, ("zeros",))
+        if padding_mode != "zeros":
+            raise ValueError(f"{name}: padding_mode must be 'zeros', got {padding_mode!r}")
         self.padding_mode = padding_mode
 
     def forward(self, input: Array, output_size: tuple[int, ...] | None = None) -> tuple[Array, Backward]:

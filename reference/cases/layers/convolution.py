@@ -99,6 +99,7 @@ _cases2 = (
     Case("batch of 1, no bias", (normal(1, 1, 4, 3), normal(1, 1, 3, 3))),
     Case("stride", (normal(1, 2, 5, 6), normal(2, 2, 3, 2), normal(2)), {"stride": (2, 3)}),
     Case("padding", (normal(1, 2, 3, 3), normal(2, 2, 3, 2), normal(2)), {"padding": (2, 1)}),
+    Case("padding valid", (normal(1, 2, 3, 4), normal(2, 2, 2, 3)), {"padding": "valid"}),
     Case("padding along one axis", (normal(1, 2, 3, 4), normal(2, 2, 3, 2), normal(2)), {"padding": (0, 1)}),
     Case("padding same", (normal(1, 2, 3, 4), normal(2, 2, 2, 3), normal(2)), {"padding": "same", "dilation": (1, 2)}),
     Case("dilation", (normal(2, 1, 5, 4), normal(2, 1, 3, 2), normal(2)), {"dilation": (2, 1), "padding": 1}),
