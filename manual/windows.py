@@ -18,7 +18,7 @@ from manual.threads import LARGE, get_num_threads, in_threads
 Sizes = tuple[int, ...]
 
 BLOCK = 1 << 18  # elements that are written out at a time: so many stay in a cache
-WIDE = 1 << 9  # windows of a block: more of them do not make its matrix product faster
+WIDE = 1 << 9  # windows of a block at least: the product of a matrix with fewer columns is slow
 
 
 def taps(kernel: Sizes, stride: Sizes, dilation: Sizes, counts: Sequence[int]) -> Iterator[tuple[Any, Any]]:
@@ -110,7 +110,7 @@ class Windows:
         if rows * row > BLOCK:
             step_images, step_rows = 1, max(1, BLOCK // row, math.ceil(WIDE / per_row))
         else:
-            step_images, step_rows = max(1, min(BLOCK // (rows * row), math.ceil(WIDE / (rows * per_row)))), rows
+            step_images, step_rows = BLOCK // (rows * row), rows
         sums: list[Array | None] = [None] * len(shares)
 
         def work(i):

@@ -1,4 +1,4 @@
-"""Sliding windows: blocks of any size and any number of threads give what the whole gives; BLAS has its threads again afterwards."""
+"""Sliding windows: blocks of any size and any number of threads give what the whole gives; BLAS gets back its threads."""
 
 import threading
 
