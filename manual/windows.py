@@ -73,7 +73,7 @@ class Windows:
         """What the windows of a block see: (channels, *kernel, …), with the axes of the images and of the windows last."""
         size, here, there = self._seen(block.rows)
         seen = block.join(images[block.images][(..., *there)])
-        if not _is_all(here, size):
+        if block.stands != 1 or not _is_all(here, size):  # else they are read where they are
             padded = np.zeros((len(seen), *block.shape(size)), images.dtype)
             padded[block.at(here)] = seen
             seen = padded
