@@ -24,6 +24,11 @@ from manual.layers.distance import *
 from manual.layers.linear import *
 from manual.layers.padding import *
 from manual.layers.rearrange import *
+from manual.layers.convolution import *
+from manual.layers.fold import *
+from manual.layers.linear import *
+from manual.layers.padding import *
+from manual.layers.transposed_convolution import *
 from manual.losses.adaptive import *
 from manual.losses.binary import *
 from manual.losses.classification import *

@@ -4,14 +4,17 @@ NumPy lets go of the interpreter's lock while it computes, so that threads can w
 mechanisms alone use them; how many there are is for the user to say.
 """
 
+import ctypes
 import math
 import os
+import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from functools import lru_cache
+from importlib import import_module
 
 import numpy as np
 
@@ -24,6 +27,10 @@ ALIGNED = 1024  # elements: parts begin at a multiple of it, as vector instructi
 BUFFER = 512  # elements: where rows are shorter than its buffer, NumPy copies a column into it before it combines them
 
 _threads = 0  # 0 until somebody sets it
+
+_setting_blas = threading.Lock()
+_without_blas_threads = 0  # how many callers want BLAS without threads of its own
+_blas_threads = 1  # how many it has otherwise
 
 
 def get_num_threads() -> int:
@@ -52,8 +59,18 @@ def _helpers(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, "manual")
 
 
+def _start_anew() -> None:
+    """In the child of a fork, which the threads of its parent do not survive."""
+    global _setting_blas, _without_blas_threads
+    _helpers.cache_clear()
+    setting = _blas_setting()
+    if _without_blas_threads and setting is not None:
+        setting[1](_blas_threads)
+    _setting_blas, _without_blas_threads = threading.Lock(), 0
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_helpers.cache_clear)  # threads do not survive a fork
+    os.register_at_fork(after_in_child=_start_anew)
 
 
 def in_threads(task: Callable[[int], None], count: int) -> None:
@@ -73,7 +90,7 @@ def in_threads(task: Callable[[int], None], count: int) -> None:
                 return
             task(i)
 
-    with np.errstate():  # at its end NumPy's settings are again what they were, the size of its buffer too
+    with _blas_in_one_thread(), np.errstate():  # at its end NumPy's settings are again what they were, the size of its buffer too
         np.setbufsize(BUFFER)
         helping: list[Future[None]] = []
         with suppress(RuntimeError):  # no thread is to be had, as while the interpreter exits: the caller does it all
@@ -86,6 +103,43 @@ def in_threads(task: Callable[[int], None], count: int) -> None:
             left.clear()
             for helper in helping:
                 helper.result()
+
+
+@contextmanager
+def _blas_in_one_thread() -> Iterator[None]:
+    """Let BLAS work in the thread that calls it, where several do: its own threads would only be in their way.
+
+    BLAS has one setting for all: the first to come changes it, and the last to go restores it.
+    """
+    global _without_blas_threads, _blas_threads
+    setting = _blas_setting()
+    if setting is None:
+        yield
+        return
+    get, set_to = setting
+    with _setting_blas:
+        if _without_blas_threads == 0:
+            _blas_threads = get()
+            set_to(1)
+        _without_blas_threads += 1
+    try:
+        yield
+    finally:
+        with _setting_blas:
+            _without_blas_threads -= 1
+            if _without_blas_threads == 0:
+                set_to(_blas_threads)
+
+
+@lru_cache(maxsize=1)
+def _blas_setting() -> tuple[Callable[[], int], Callable[[int], None]] | None:
+    """How many threads BLAS uses, and how to say so, if it is OpenBLAS, as in NumPy's wheels."""
+    library = ctypes.CDLL(import_module("numpy._core._multiarray_umath").__file__)
+    for prefix, suffix in (("scipy_", "64_"), ("", "64_"), ("", "")):
+        with suppress(AttributeError):
+            get, set_to = (getattr(library, f"{prefix}openblas_{verb}_num_threads{suffix}") for verb in ("get", "set"))
+            return get, set_to
+    return None
 
 
 def parts_of_elements(size: int) -> list[slice]:

@@ -56,6 +56,8 @@ def threads(request):
 @pytest.fixture
 def small_parts(monkeypatch):
     """Every array of more than three elements is large, and goes through the mechanisms in parts of three elements at most."""
+    for name in ("LARGE", "BLOCK", "WIDE"):
+        monkeypatch.setattr(f"manual.windows.{name}", 3)
     monkeypatch.setattr("manual.elementwise.LARGE", 3)
     monkeypatch.setattr("manual.threads.LARGE", 3)
     monkeypatch.setattr("manual.threads.PART", 3)

@@ -5,6 +5,7 @@ from reference.cases import containers
 from reference.cases.activations import exponential, gated, hard, normalized, piecewise, smooth
 from reference.cases.layers import embedding, embedding_bag, linear
 from reference.cases.layers import distance, linear, padding, rearrange
+from reference.cases.layers import convolution, fold, linear, padding, transposed_convolution
 from reference.cases.losses import (
     adaptive,
     binary,
@@ -25,6 +26,9 @@ CHAPTERS = (
     padding,
     rearrange,
     distance,
+    convolution,
+    transposed_convolution,
+    fold,
     piecewise,
     hard,
     smooth,

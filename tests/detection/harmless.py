@@ -287,6 +287,19 @@ HARMLESS: dict[str, dict[tuple[str, str], str]] = {
         ("lengths = ", "zeroed(require_integer(op, name, lengths))"): NOT_AN_ARRAY,
         ("return lengths.reshape(count)", "lengths.reshape(count)"): "indices of any integer type are as good",
     },
+    "conv1d": {
+        ("stride, dilation = ", "0"): REFUSED,
+        ("return [(p, p) for p in require_integers(", "-1"): REFUSED,
+        ("groups = ", "0"): REFUSED,
+    },
+    "conv_transpose1d": {
+        ("stride, dilation = ", "0"): REFUSED,
+        ("padding = ", "-1"): REFUSED,
+        ("added = ", "-1"): REFUSED,
+    },
+    "fold": {("windows = ", "0"): REFUSED},
+    "conv_tbc": {("pad = ", "-1"): REFUSED},
+    "Conv1d": {("return (None,) if", "pad_backward(grad_padded)"): "no case leaves a gradient out; the chapter's own tests do"},
     "Identity": {("return (grad_output if", "grad_output"): MODULE},
     "RReLU": {
         (

@@ -1,0 +1,97 @@
+"""Sliding windows: blocks of any size and any number of threads give what the whole gives; BLAS gets back its threads."""
+
+import threading
+
+import numpy as np
+import pytest
+
+import manual
+from manual import windows
+from manual.threads import _blas_setting, in_threads
+from manual.windows import Block, Windows
+
+RNG = np.random.default_rng(0)
+
+
+def small_integers(*shape):
+    return RNG.integers(-9, 10, shape).astype(float)
+
+
+def some_windows():
+    return Windows(size=(7, 5), kernel=(3, 2), stride=(2, 1), dilation=(1, 2), before=(2, 1), counts=(5, 5))
+
+
+@pytest.mark.parametrize("stands", [1, -1])
+@pytest.mark.parametrize("rows", [slice(0, 5), slice(0, 1), slice(2, 4), slice(4, 5)])
+def test_windows_see_what_is_there(stands, rows):
+    """Each column holds x(s i + d k − p), or 0 outside of the image; what is added goes back where it came from."""
+    over, images = some_windows(), small_integers(3, 2, 7, 5)
+    block = Block(slice(1, 3), rows, stands)
+    columns = np.moveaxis(over.gather(images, block), 3 if stands == 1 else -1, 0)  # (images, channels, *kernel, *counts)
+    assert columns.shape == (2, 2, 3, 2, rows.stop - rows.start, 5)
+    outside = np.pad(images[1:3], ((0, 0), (0, 0), (2, 9), (1, 9)))
+    for k, m, i, j in np.ndindex(3, 2, rows.stop - rows.start, 5):
+        np.testing.assert_array_equal(columns[:, :, k, m, i, j], outside[:, :, 2 * (rows.start + i) + k, j + 2 * m])
+    added, weights = np.ones_like(images), small_integers(*over.gather(images, block).shape)
+    over.scatter_add(weights, added, block)
+    assert ((added - 1) * images).sum() == (weights * over.gather(images, block)).sum()
+    assert (added[0] == 1).all()
+
+
+@pytest.mark.parametrize("wide", [1, 12, 1000])
+@pytest.mark.parametrize("most", [1, 100, 10000])
+@pytest.mark.parametrize("images", [0, 1, 2, 7])
+def test_every_window_is_in_one_block(images, most, wide, threads, monkeypatch):
+    for name, value in {"BLOCK": most, "WIDE": wide, "LARGE": 0}.items():
+        monkeypatch.setattr(windows, name, value)
+    visits, lock, callers = np.zeros((images, 5), int), threading.Lock(), set()
+
+    def visit(block):
+        with lock:
+            visits[block.images, block.rows] += 1
+            callers.add(threading.get_ident())
+        return np.array([1.0])
+
+    sums = some_windows().by_blocks(visit, images, 2)
+    assert (visits == 1).all()
+    assert len(sums) == min(threads, images)
+    assert len(callers) <= max(1, min(threads, images))
+
+
+@pytest.mark.parametrize("axes", [1, 2, 3])
+def test_blocks_and_threads_do_not_show(axes, threads, monkeypatch):
+    """The numbers are small integers, so that every order of adding gives the same."""
+    op = getattr(manual, f"conv{axes}d")
+    x, weight = small_integers(5, 4, *(6, 5, 4)[:axes]), small_integers(6, 2, *(3, 2, 2)[:axes])
+    constants = {"stride": (2, 1, 1)[:axes], "padding": (1, 2, 0)[:axes], "groups": 2}
+    whole, backward = op(x, weight, **constants)
+    g = small_integers(*whole.shape)
+    expected = backward(g)
+    for most, wide in ((1, 1), (100, 10), (500, 1000), (5000, 10000)):
+        for name, value in {"BLOCK": most, "WIDE": wide, "LARGE": 0}.items():
+            monkeypatch.setattr(windows, name, value)
+        output, backward = op(x, weight, **constants)
+        np.testing.assert_array_equal(output, whole)
+        for got, wanted in zip(backward(g)[:2], expected[:2], strict=True):
+            np.testing.assert_array_equal(got, wanted)
+
+
+@pytest.mark.skipif(_blas_setting() is None, reason="BLAS is not OpenBLAS, or its setting is not to be found")
+def test_blas_has_one_thread_within_threads_and_its_own_again_afterwards(threads):
+    get, set_to = _blas_setting()
+    before = get()
+    set_to(3)
+    try:
+        found = []
+        in_threads(lambda i: found.append(get()), 8)
+        assert found == [1 if threads > 1 else 3] * 8
+        assert get() == 3
+
+        def fails(i):
+            raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            in_threads(fails, 8)
+        assert get() == 3
+    finally:
+        set_to(before)
