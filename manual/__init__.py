@@ -16,7 +16,10 @@ from manual.activations.normalized import *
 from manual.activations.piecewise import *
 from manual.activations.smooth import *
 from manual.containers import *
+from manual.layers.batch_norm import *
 from manual.layers.linear import *
+from manual.layers.normalization import *
+from manual.layers.response_norm import *
 from manual.losses.adaptive import *
 from manual.losses.binary import *
 from manual.losses.classification import *
