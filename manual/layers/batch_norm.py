@@ -110,9 +110,7 @@ def instance_norm(
     Source:    Ulyanov, Vedaldi & Lempitsky 2016, Instance Normalization: The Missing Ingredient for Fast Stylization
     """
     require_number("instance_norm", "momentum", momentum)
-    (output, _, _), backward = _instance_norm(
-        x, running_mean, running_var, weight, bias, use_input_stats=use_input_stats, eps=eps
-    )
+    (output, _, _), backward = _instance_norm(x, running_mean, running_var, weight, bias, use_input_stats=use_input_stats, eps=eps)
     return output, backward
 
 

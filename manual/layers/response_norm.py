@@ -23,9 +23,7 @@ from manual.rows import by_groups, by_rows
 __all__ = ["CrossMapLRN2d", "LocalResponseNorm", "local_response_norm", "normalize"]
 
 
-def normalize(
-    x: Array, /, *, p: float = 2.0, dim: int | tuple[int, ...] | None = 1, eps: float = 1e-12
-) -> tuple[Array, Backward]:
+def normalize(x: Array, /, *, p: float = 2.0, dim: int | tuple[int, ...] | None = 1, eps: float = 1e-12) -> tuple[Array, Backward]:
     """Divide vectors by their p-norm.
 
     Forward:   y = x / m,  m = max(n, eps),  n = ‖x‖ₚ = (Σ |x|ᵖ)^(1/p)

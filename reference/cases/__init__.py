@@ -3,7 +3,7 @@
 from reference.case import ModuleCase, Operation
 from reference.cases import containers
 from reference.cases.activations import exponential, gated, hard, normalized, piecewise, smooth
-from reference.cases.layers import linear
+from reference.cases.layers import batch_norm, linear, normalization, response_norm
 from reference.cases.losses import (
     adaptive,
     binary,
@@ -19,6 +19,9 @@ from reference.cases.losses import (
 
 CHAPTERS = (
     linear,
+    normalization,
+    batch_norm,
+    response_norm,
     piecewise,
     hard,
     smooth,
