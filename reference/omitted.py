@@ -37,6 +37,7 @@ _ARGUMENTS = {
     "deprecated in torch, which has `reduction` for it": "size_average reduce",
     "deprecated in torch, which has `min_val` and `max_val` for it": "Hardtanh.min_value Hardtanh.max_value",
     "no operation changes its inputs": "inplace",
+    "an operation returns a new array": "out",
     "a NumPy array lies in one memory": "device",
     "it says where torch's warnings point": "_stacklevel",
     "torch ignores it": "gumbel_softmax.eps",

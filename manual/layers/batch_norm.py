@@ -1,4 +1,4 @@
-"""Normalisation of each channel: over the batch (batch norm) or within each sample (instance norm), and what is kept of past batches."""
+"""Normalisation of each channel: over the batch (batch norm) or within a sample (instance norm), with what past batches left."""
 
 import math
 from functools import partial
@@ -17,6 +17,7 @@ from manual.contract import (
     require_floats,
     require_integer,
     require_number,
+    require_shape,
 )
 from manual.layers.normalization import affine, own_affine, require_channels, standardize, through_statistics
 from manual.module import Buffer, Module, Parameter
@@ -78,8 +79,9 @@ def _batch_norm(
 ) -> tuple[Statistics, Backward]:
     """`batch_norm`, and the mean and variance that it used."""
     op = "batch_norm"
-    channels = _check(op, x, running_mean, running_var, weight, bias, "training", training)
+    _check(op, x, running_mean, running_var, weight, bias, "training", training)
     eps = require_number(op, "eps", eps, "a positive number" if training else "a number of at least 0")
+    channels = x.shape[1]
     if training and x.size == channels:
         raise ValueError(f"{op}: x must have more than one value in each channel when training, got {x.shape}")
     statistics = (None, None) if training else (running_mean, running_var)
@@ -128,40 +130,42 @@ def _instance_norm(
 ) -> tuple[Statistics, Backward]:
     """`instance_norm`, and the mean over the samples of the means and variances that it used; x may also be one sample alone."""
     op = "instance_norm"
+    require_floats(op, "x", x)
     samples = x if batched else x[None]
-    channels = _check(op, samples, running_mean, running_var, weight, bias, "use_input_stats", use_input_stats)
+    _check(op, samples, running_mean, running_var, weight, bias, "use_input_stats", use_input_stats)
     eps = require_number(op, "eps", eps, "a number of at least 0")
     if use_input_stats and math.prod(samples.shape[2:]) == 1:
         raise ValueError(f"{op}: x must have more than one cell in each channel with use_input_stats, got {x.shape}")
     if not use_input_stats:
         return _by_channels(op, x, samples.shape, (running_mean, running_var, weight, bias), eps)
     # Channels of several samples are as many channels of one
-    of_all = [None if array is None else np.tile(array, len(samples)) for array in (weight, bias)]
-    shape = 1, len(samples) * channels, *samples.shape[2:]
+    count, channels, *cells = samples.shape
+    of_all = [None if array is None else np.tile(array, count) for array in (weight, bias)]
+    shape = 1, count * channels, *cells
     (output, *statistics), channels_backward = _by_channels(op, x, shape, (None, None, *of_all), eps)
 
     def over_samples(numbers):
-        return np.einsum("nc->c", numbers.reshape(len(samples), channels))
+        return np.einsum("nc->c", numbers.reshape(count, channels))
 
     def backward(grad_output, needs=None):
         grad_x, _, _, *grads = channels_backward(grad_output, needs)
         return grad_x, None, None, *[None if grad is None else over_samples(grad) for grad in grads]
 
-    mean, var = [over_samples(each) / max(len(samples), 1) for each in statistics]
+    mean, var = [over_samples(each) / max(count, 1) for each in statistics]
     return (output, mean, var), backward
 
 
 def _by_channels(
     op: str, x: Array, shape: tuple[int, ...], arrays: tuple[Array | None, ...], eps: float
 ) -> tuple[Statistics, Backward]:
-    """Normalise the channels of x as an array of this shape, (N, C, ...), with these statistics (or its own), weights and biases."""
+    """Normalise the channels of x, seen in a shape (N, C, ...); `arrays` are mean and variance (or `None`), weight and bias."""
     batch = *shape[:2], math.prod(shape[2:])
     (output, mean, var), channels_backward = by_groups(partial(_channel_norm, eps=eps), x.reshape(batch).swapaxes(0, 1), *arrays)
-    dtype, has = x.dtype, [array is not None for array in arrays[2:]]
+    has = [array is not None for array in arrays[2:]]
 
     def backward(grad_output, needs=None):
         need_x, _, _, *needs = needed(op, needs, 5)
-        g = cotangent(op, grad_output, x.shape, dtype).reshape(batch).swapaxes(0, 1)
+        g = cotangent(op, grad_output, x.shape, x.dtype).reshape(batch).swapaxes(0, 1)
         wanted = need_x, False, False, *[need and there for need, there in zip(needs, has)]
         grad_x, _, _, grad_weight, grad_bias = channels_backward(g, wanted)
         return grad_x.swapaxes(0, 1).reshape(x.shape) if need_x else None, None, None, grad_weight, grad_bias
@@ -170,10 +174,11 @@ def _by_channels(
 
 
 def _channel_norm(x, mean, var, weight, bias, *, eps):  # x (C, N, L)
-    of_batch = mean is None
-    if of_batch:
+    if mean is None:
+        through = through_statistics
         x_hat, mean, var, inverse = standardize(x, eps)
     else:
+        through = _through_scale
         inverse = 1.0 / np.sqrt(var + eps)
         x_hat = x - mean[:, None, None]
         x_hat *= inverse[:, None, None]
@@ -182,9 +187,7 @@ def _channel_norm(x, mean, var, weight, bias, *, eps):  # x (C, N, L)
 
     def backward(g, needs):
         need_x, _, _, need_weight, need_bias = needs
-        grad_x = None
-        if need_x:
-            grad_x = through_statistics(g, x_hat, scale) if of_batch else g * scale[:, None, None]
+        grad_x = through(g, x_hat, scale) if need_x else None
         grad_weight = np.einsum("cnl,cnl->c", g, x_hat) if need_weight else None
         return grad_x, None, None, grad_weight, np.einsum("cnl->c", g) if need_bias else None
 
@@ -192,23 +195,29 @@ def _channel_norm(x, mean, var, weight, bias, *, eps):  # x (C, N, L)
     return (y, mean, var), backward
 
 
+def _through_scale(g, x_hat, scale):
+    return g * scale[:, None, None]
+
+
 def _check(
-    op: str,
-    x: Array,
-    running_mean: Array | None,
-    running_var: Array | None,
-    weight: Array | None,
-    bias: Array | None,
-    flag: str,
-    own: bool,
-) -> int:
-    """The number of channels; running statistics that are missing, and shapes that do not fit, are refused."""
-    require_floats(op, "x running_mean? running_var? weight? bias?", x, running_mean, running_var, weight, bias)
+    op: str, x: Array, mean: Array | None, var: Array | None, weight: Array | None, bias: Array | None, flag: str, own: bool
+) -> None:
+    """Refuse running statistics that are missing, and shapes that do not fit."""
+    require_floats(op, "x running_mean? running_var? weight? bias?", x, mean, var, weight, bias)
     require_flags(op, **{flag: own})
-    if (running_mean is None) != (running_var is None) or (running_mean is None and not own):
-        expected = f"running_mean and running_var must be given both, or both be None where {flag} is True"
-        raise ValueError(f"{op}: {expected}, got {running_mean} and {running_var}")
-    return require_channels(op, x, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
+    require_channels(op, x, weight, bias)
+    require_shape(op, "running_mean", mean, x.shape[1:2])
+    require_shape(op, "running_var", var, x.shape[1:2])
+    if (mean is None or var is None) and not (own and mean is var):
+        missing = "running_mean" if mean is None else "running_var"
+        raise ValueError(f"{op}: {missing} must be given, or both it and its like left out with {flag}=True, got None")
+
+
+def _require_axes(module: "_RunningNorm", input: Any) -> None:
+    """Refuse an input with another number of axes than the module takes."""
+    if np.ndim(input) not in module._axes:
+        expected = " or ".join(map(str, module._axes))
+        raise ValueError(f"{type(module).__name__}: input must have {expected} axes, got shape {np.shape(input)}")
 
 
 class _RunningNorm(Module):
@@ -244,13 +253,9 @@ class _RunningNorm(Module):
         self.register_buffer("running_var", np.ones(num_features, dtype) if tracks else None)
         self.register_buffer("num_batches_tracked", np.array(0) if tracks else None)
 
-    def _require_axes(self, input: Any) -> None:
-        if np.ndim(input) not in self._axes:
-            expected = " or ".join(map(str, self._axes))
-            raise ValueError(f"{type(self).__name__}: input must have {expected} axes, got shape {np.shape(input)}")
-
     def _track(self, factor: float, mean: Array, var: Array, count: int) -> None:
         """Move the running statistics by a part of the way to these, the variance without bias, which `count` values gave."""
+        running: Any
         for running, new in ((self.running_mean, mean), (self.running_var, var * (count / (count - 1)))):
             running += factor * (new - running)
 
@@ -271,7 +276,7 @@ class _BatchNorm(_RunningNorm):
 
     def forward(self, input: Array) -> tuple[Array, Backward]:
         """Normalise with the statistics of the batch, and in training keep them; with the running ones, if any, in evaluation."""
-        self._require_axes(input)
+        _require_axes(self, input)
         running = Buffer(self.running_mean), Buffer(self.running_var)
         training = self.training or self.running_mean is None
         (output, mean, var), backward = self.call(
@@ -288,7 +293,7 @@ class _BatchNorm(_RunningNorm):
 class BatchNorm1d(_BatchNorm):
     """`batch_norm` of inputs (N, C) or (N, C, L), with its weight, bias and running statistics.
 
-    Running statistics move by `momentum` of the way to those of each batch; with `momentum=None`, they are the mean over all batches.
+    Running statistics move by `momentum` of the way to those of each batch; with `momentum=None`, they are the mean of all batches.
     """
 
     _axes = 2, 3
@@ -322,9 +327,9 @@ class _InstanceNorm(_RunningNorm):
 
     def forward(self, input: Array) -> tuple[Array, Backward]:
         """Normalise each sample with its own statistics, and in training keep their means, or in evaluation with those kept."""
-        self._require_axes(input)
+        _require_axes(self, input)
         running = Buffer(self.running_mean), Buffer(self.running_var)
-        own, batched = self.training or self.running_mean is None, input.ndim == self._axes[-1]
+        own, batched = self.training or self.running_mean is None, np.ndim(input) == self._axes[-1]
         (output, mean, var), backward = self.call(
             _instance_norm, input, *running, self.weight, self.bias, use_input_stats=own, eps=self.eps, batched=batched
         )
@@ -336,7 +341,7 @@ class _InstanceNorm(_RunningNorm):
 class InstanceNorm1d(_InstanceNorm):
     """`instance_norm` of inputs (N, C, L) or (C, L), if asked for with weight, bias and running statistics.
 
-    Running statistics move by `momentum` of the way to the means over each batch. As in torch, they never move with `momentum=None`.
+    Running statistics move by `momentum` of the way to the means over each batch; as in torch, never with `momentum=None`.
     """
 
     _axes = 2, 3

@@ -1,8 +1,8 @@
-"""Normalisation of each sample: by mean and spread (layer and group norm), by its root mean square, or by its length.
+"""Normalisation of each sample: by mean and spread (layer and group norm), or by its root mean square.
 
-What normalises by mean and spread has one pair of formulas, `standardize` and `through_statistics`, on arrays (G, N, L) of G groups;
-batch and instance norm use them too. A mean is as exact as the numbers themselves, and so of little use where these are large beside
-their spread: what is left of it after it was subtracted is subtracted as well.
+What normalises by mean and spread has one pair of formulas, `standardize` and `through_statistics`, on arrays (G, N, L) of G
+groups; batch and instance norm use them too. A mean is rounded as the numbers are, by far too much where these are large beside
+their spread. So the mean of what is left when it was subtracted, zero in exact arithmetic, is subtracted as well.
 """
 
 import math
@@ -57,7 +57,7 @@ def through_statistics(g: Array, x_hat: Array, scale: Array) -> Array:
 
 
 def affine(x_hat: Array, weight: Array | None, bias: Array | None) -> Array:
-    """y = weight · x̂ + bias, without what is `None`."""
+    """The output y = weight · x̂ + bias, without what is `None`."""
     if weight is None:
         return x_hat if bias is None else x_hat + bias
     y = x_hat * weight
@@ -79,7 +79,9 @@ def layer_norm(
     """
     op = "layer_norm"
     require_floats(op, "x weight? bias?", x, weight, bias)
-    require_last_axes(op, x, normalized_shape, weight=weight, bias=bias)
+    _require_last_axes(op, x, normalized_shape)
+    require_shape(op, "weight", weight, tuple(normalized_shape))
+    require_shape(op, "bias", bias, tuple(normalized_shape))
     eps = require_number(op, "eps", eps, "a number of at least 0")
     return _by_samples(op, partial(_layer_norm, eps=eps), normalized_shape, x, weight, bias)
 
@@ -139,7 +141,8 @@ def rms_norm(
     """
     op = "rms_norm"
     require_floats(op, "x weight?", x, weight)
-    require_last_axes(op, x, normalized_shape, weight=weight)
+    _require_last_axes(op, x, normalized_shape)
+    require_shape(op, "weight", weight, tuple(normalized_shape))
     eps = float(np.finfo(x.dtype).eps) if eps is None else require_number(op, "eps", eps, "a number of at least 0")
     return _by_samples(op, partial(_rms_norm, eps=eps), normalized_shape, x, weight)
 
@@ -195,27 +198,24 @@ def _by_samples(
     rows = x.reshape(math.prod(x.shape[: x.ndim - len(normalized_shape)]), size)
     row_weights = [None if weight is None else weight.reshape(size) for weight in weights]
     (output,), rows_backward = by_groups(function, rows, *row_weights, common=len(weights))
-    dtype = x.dtype
+    arrays: tuple[Any, ...] = x, *weights
 
     def backward(grad_output, needs=None):
-        needs = needed(op, needs, 1 + len(weights))
-        grad_rows = cotangent(op, grad_output, x.shape, dtype).reshape(rows.shape)
-        grads = rows_backward(grad_rows, [need and array is not None for need, array in zip(needs, (x, *weights))])
-        return tuple([None if grad is None else grad.reshape(array.shape) for grad, array in zip(grads, (x, *weights))])
+        needs = needed(op, needs, len(arrays))
+        grad_rows = cotangent(op, grad_output, x.shape, x.dtype).reshape(rows.shape)
+        grads = rows_backward(grad_rows, [need and array is not None for need, array in zip(needs, arrays)])
+        return tuple([None if grad is None else grad.reshape(array.shape) for grad, array in zip(grads, arrays)])
 
     return output.reshape(x.shape), backward
 
 
-def require_last_axes(op: str, x: Array, normalized_shape: Any, **weights: Array | None) -> None:
-    """Refuse a shape that is not that of the last axes of x, and weights of any other."""
+def _require_last_axes(op: str, x: Array, normalized_shape: Any) -> None:
+    """Refuse a shape that is not that of the last axes of x."""
     if not isinstance(normalized_shape, (tuple, list)):
         raise TypeError(f"{op}: normalized_shape must be a tuple of integers, got {normalized_shape!r}")
     sizes = _require_sizes(op, normalized_shape)
     if x.shape[-len(sizes) :] != sizes:
         raise ValueError(f"{op}: normalized_shape must be the shape of the last axes of x, {x.shape}, got {sizes}")
-    for name, weight in weights.items():
-        if weight is not None:
-            require_shape(op, name, weight, sizes)
 
 
 def _require_sizes(op: str, normalized_shape: Any) -> Sizes:
@@ -247,7 +247,8 @@ def group_norm(
     require_floats(op, "x weight? bias?", x, weight, bias)
     num_groups = require_integer(op, "num_groups", num_groups, least=1)
     eps = require_number(op, "eps", eps, "a number of at least 0")
-    channels = require_channels(op, x, weight=weight, bias=bias)
+    require_channels(op, x, weight, bias)
+    channels = x.shape[1]
     if channels % num_groups:
         raise ValueError(f"{op}: num_groups must divide the number of channels, {channels}, got {num_groups}")
     if x.size == num_groups:
@@ -255,11 +256,10 @@ def group_norm(
     cells = x.reshape(len(x), channels, math.prod(x.shape[2:]))
     function = partial(_group_norm, num_groups=num_groups, eps=eps)
     (output,), cells_backward = by_groups(function, cells, weight, bias, common=2)
-    dtype = x.dtype
 
     def backward(grad_output, needs=None):
         need_x, need_weight, need_bias = needed(op, needs, 3)
-        grad_cells = cotangent(op, grad_output, x.shape, dtype).reshape(cells.shape)
+        grad_cells = cotangent(op, grad_output, x.shape, x.dtype).reshape(cells.shape)
         grads = cells_backward(grad_cells, (need_x, need_weight and weight is not None, need_bias and bias is not None))
         grad_x, grad_weight, grad_bias = grads
         return grad_x.reshape(x.shape) if need_x else None, grad_weight, grad_bias
@@ -290,14 +290,12 @@ def by_channel(weight: Array | None) -> Array | None:
     return None if weight is None else weight[:, None]
 
 
-def require_channels(op: str, x: Array, **weights: Array | None) -> int:
-    """The number of channels of x (N, C, ...); what does not have as many numbers is refused."""
+def require_channels(op: str, x: Array, weight: Array | None, bias: Array | None) -> None:
+    """Refuse an x that is not (N, C, ...), and a weight or bias that is not (C)."""
     if x.ndim < 2:
         raise ValueError(f"{op}: x must have shape (N, C, ...), got {x.shape}")
-    for name, weight in weights.items():
-        if weight is not None:
-            require_shape(op, name, weight, x.shape[1:2])
-    return x.shape[1]
+    require_shape(op, "weight", weight, x.shape[1:2])
+    require_shape(op, "bias", bias, x.shape[1:2])
 
 
 class GroupNorm(Module):

@@ -45,12 +45,11 @@ def normalize(x: Array, /, *, p: float = 2.0, dim: int | tuple[int, ...] | None 
         return array.reshape(moved.shape).transpose(np.argsort(order)).reshape(x.shape)
 
     output, rows_backward = by_rows(op, partial(_normalize, p=p, eps=eps), moved.reshape(rows), dim=1)
-    dtype = x.dtype
 
     def backward(grad_output, needs=None):
         if not needed(op, needs, 1)[0]:
             return (None,)
-        grad_output = cotangent(op, grad_output, x.shape, dtype).reshape(lines.shape)
+        grad_output = cotangent(op, grad_output, x.shape, x.dtype).reshape(lines.shape)
         (grad,) = rows_backward(grad_output.transpose(order).reshape(rows))
         return (back(grad),)
 
@@ -103,10 +102,10 @@ def _divisor(norm: Array) -> Array:
 
 def _require_axes(op: str, x: Array, dim: Any) -> tuple[int, ...]:
     """The axes that `dim` names, counted from the front: all of them where it names none."""
-    if dim is None or dim == ():
-        return tuple(range(x.ndim))
     if not isinstance(dim, (tuple, list)):
-        dim = (dim,)
+        dim = () if dim is None else (dim,)
+    if not dim:
+        return tuple(range(x.ndim))
     axes = tuple([require_axis(op, x, axis) % x.ndim for axis in dim])
     if len(set(axes)) < len(axes):
         raise ValueError(f"{op}: dim must name each axis once, got {dim}")
@@ -153,7 +152,7 @@ def _by_response(
     beta: float,
     k: float,
 ) -> tuple[Array, Backward]:
-    """y = x s^−β,  s = k + α sums(x²);  grad_x = g s^−β − 2 α β x sums'(g x s^(−β−1)),  with `transposed` for sums'."""
+    """With s = k + α sums(x²), y = x s^−β;  grad_x = g s^−β − 2 α β x sums'(g x s^(−β−1)), sums' being `transposed`."""
 
     def respond(x):
         s = sums(x * x)
@@ -173,18 +172,17 @@ def _by_response(
 
     cells = x.reshape(*x.shape[:2], math.prod(x.shape[2:]))
     (output,), cells_backward = by_groups(respond, cells)
-    dtype = x.dtype
 
     def backward(grad_output, needs=None):
         if not needed(op, needs, 1)[0]:
             return (None,)
-        (grad,) = cells_backward(cotangent(op, grad_output, x.shape, dtype).reshape(cells.shape), (True,))
+        (grad,) = cells_backward(cotangent(op, grad_output, x.shape, x.dtype).reshape(cells.shape), (True,))
         return (grad.reshape(x.shape),)
 
     return output.reshape(x.shape), backward
 
 
-def _require_response(op: str, size: Any, alpha: Any, beta: Any, k: Any) -> tuple[int, float, float, float]:
+def _require_response(op: str, size: Any, alpha: Any, beta: Any, k: Any) -> tuple[Any, ...]:
     numbers = [require_number(op, name, value) for name, value in (("alpha", alpha), ("beta", beta), ("k", k))]
     return require_integer(op, "size", size, least=1), *numbers
 

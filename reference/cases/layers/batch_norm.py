@@ -1,5 +1,7 @@
 """Cases of batch and instance norm."""
 
+from typing import Any
+
 import torch.nn.functional as F
 
 import manual
@@ -23,7 +25,7 @@ _running = normal(3), uniform(0.5, 2, 3)
 _weights = normal(3), normal(3)
 
 
-def _with(label, x, running, weights, zero=(), torch_loses="", **constants):
+def _with(label, x, running, weights, zero=(), torch_loses="", **constants: Any):
     """A case; running statistics have no gradient."""
     no_grad = ("grad_1", "grad_2") if running != (None, None) else ()
     return Case(label, (x, *running, *weights), constants, zero=zero, no_grad=no_grad, torch_loses=torch_loses)
@@ -98,7 +100,7 @@ OPERATIONS = (
 )
 
 
-def _modules(kind, shapes, label, *args, training=True, **kwargs):
+def _modules(kind, shapes, label, *args: Any, training=True, **kwargs: Any):
     """The module in one, two and three dimensions."""
     return [
         ModuleCase(build(f"{kind}{len(shape) - 2}d", shape[1], *args, **kwargs), Case(label, (normal(*shape),)), training=training)
@@ -127,10 +129,7 @@ MODULES = (
     *_modules("InstanceNorm", _shapes[:1], "affine, no bias", affine=True, bias=False),
     *_modules("InstanceNorm", _shapes[:1], "momentum=None", momentum=None, track_running_stats=True),
     *(
-        ModuleCase(
-            build(f"InstanceNorm{len(shape) - 2}d", 3, affine=True, track_running_stats=True),
-            Case("no batch", (normal(*shape[1:]),)),
-        )
-        for shape in _shapes
+        ModuleCase(build(f"InstanceNorm{d}d", 3, affine=True, track_running_stats=True), Case("no batch", (normal(*shape[1:]),)))
+        for d, shape in enumerate(_shapes, start=1)
     ),
 )

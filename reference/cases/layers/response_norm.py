@@ -7,7 +7,7 @@ import torch.nn.functional as F
 import manual
 from reference.case import Case, ModuleCase, Operation, build, normal
 from reference.cases.layers.normalization import scaled
-from reference.exact import detach, each, mp
+from reference.exact import each, mp
 
 
 def _p_norm(x, p):
@@ -46,6 +46,7 @@ _normalize_cases = (
     *(Case(f"p = {p}", (normal(2, 4),), {"p": p}) for p in (2, 1, 3, 1.5, 0.5, np.inf, -np.inf, -1.0, 0.0)),
     Case("along the first axis", (normal(3, 2),), {"dim": 0}),
     Case("along a middle axis", (normal(2, 3, 2),)),
+    Case("along the first of three axes", (normal(2, 3, 2),), {"dim": 0}),
     Case("from the end", (normal(2, 3, 2),), {"dim": -1, "p": 3.0}),
     Case("two axes", (normal(2, 3, 2),), {"dim": (0, -1)}),
     Case("two axes in another order", (normal(2, 3, 2),), {"dim": [2, 1], "p": 1.0}),
