@@ -37,9 +37,10 @@ def normalize(x: Array, /, *, p: float = 2.0, dim: int | tuple[int, ...] | None 
     p, eps = require_number(op, "p", p), require_number(op, "eps", eps)
     lines = x.reshape(x.shape or (1,))
     axes = _require_axes(op, lines, dim)
-    order = *(axis for axis in range(lines.ndim) if axis not in axes), *axes
+    others = [axis for axis in range(lines.ndim) if axis not in axes]
+    order = *others, *axes
     moved = lines.transpose(order)
-    rows = math.prod(moved.shape[: -len(axes)]), math.prod(moved.shape[-len(axes) :])
+    rows = math.prod(moved.shape[: len(others)]), math.prod(moved.shape[len(others) :])
 
     def back(array):
         return array.reshape(moved.shape).transpose(np.argsort(order)).reshape(x.shape)
@@ -134,11 +135,11 @@ def local_response_norm(
 
 
 def _window_sums(z: Array, *, before: int, after: int) -> Array:
-    """Σ over the channels from c − before to c + after of z (N, C, L), as far as there are."""
-    sums, last = z.copy(), z.shape[1] - 1
-    for i in range(1, min(before, last) + 1):
+    """Σ over the channels from c − before to c + after of z (N, C, ...), as far as there are."""
+    sums = z.copy()
+    for i in range(1, before + 1):
         sums[:, i:] += z[:, :-i]
-    for i in range(1, min(after, last) + 1):
+    for i in range(1, after + 1):
         sums[:, :-i] += z[:, i:]
     return sums
 
@@ -170,16 +171,14 @@ def _by_response(
 
         return (x * factor,), backward
 
-    cells = x.reshape(*x.shape[:2], math.prod(x.shape[2:]))
-    (output,), cells_backward = by_groups(respond, cells)
+    (output,), samples_backward = by_groups(respond, x)
 
     def backward(grad_output, needs=None):
         if not needed(op, needs, 1)[0]:
             return (None,)
-        (grad,) = cells_backward(cotangent(op, grad_output, x.shape, x.dtype).reshape(cells.shape), (True,))
-        return (grad.reshape(x.shape),)
+        return samples_backward(cotangent(op, grad_output, x.shape, x.dtype), (True,))
 
-    return output.reshape(x.shape), backward
+    return output, backward
 
 
 def _require_response(op: str, size: Any, alpha: Any, beta: Any, k: Any) -> tuple[Any, ...]:
