@@ -229,17 +229,18 @@ class _RunningNorm(Module):
     bias: Parameter | None
     running_mean: Array | None
     running_var: Array | None
-    num_batches_tracked: Array | None
+    num_batches_tracked: Any  # an array of no axis, or None
 
     def __init__(
         self,
         num_features: int,
-        eps: float,
-        momentum: float | None,
-        affine: bool,
-        track_running_stats: bool,
-        bias: bool,
-        dtype: DTypeLike,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        *,
+        bias: bool = True,
+        dtype: DTypeLike = np.float64,
     ) -> None:
         op = type(self).__name__
         self.num_features = require_integer(op, "num_features", num_features, least=0)
@@ -261,19 +262,6 @@ class _RunningNorm(Module):
 
 
 class _BatchNorm(_RunningNorm):
-    def __init__(
-        self,
-        num_features: int,
-        eps: float = 1e-5,
-        momentum: float | None = 0.1,
-        affine: bool = True,
-        track_running_stats: bool = True,
-        *,
-        bias: bool = True,
-        dtype: DTypeLike = np.float64,
-    ) -> None:
-        super().__init__(num_features, eps, momentum, affine, track_running_stats, bias, dtype)
-
     def forward(self, input: Array) -> tuple[Array, Backward]:
         """Normalise with the statistics of the batch, and in training keep them; with the running ones, if any, in evaluation."""
         _require_axes(self, input)
@@ -282,7 +270,7 @@ class _BatchNorm(_RunningNorm):
         (output, mean, var), backward = self.call(
             _batch_norm, input, *running, self.weight, self.bias, training=training, eps=self.eps
         )
-        if self.training and self.num_batches_tracked is not None:
+        if self.training and self.track_running_stats:
             self.num_batches_tracked += 1
             if input.size:
                 factor = 1 / int(self.num_batches_tracked) if self.momentum is None else self.momentum
@@ -323,13 +311,13 @@ class _InstanceNorm(_RunningNorm):
         bias: bool = True,
         dtype: DTypeLike = np.float64,
     ) -> None:
-        super().__init__(num_features, eps, momentum, affine, track_running_stats, bias, dtype)
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, bias=bias, dtype=dtype)
 
     def forward(self, input: Array) -> tuple[Array, Backward]:
         """Normalise each sample with its own statistics, and in training keep their means, or in evaluation with those kept."""
         _require_axes(self, input)
         running = Buffer(self.running_mean), Buffer(self.running_var)
-        own, batched = self.training or self.running_mean is None, np.ndim(input) == self._axes[-1]
+        own, batched = self.training or not self.track_running_stats, np.ndim(input) == self._axes[-1]
         (output, mean, var), backward = self.call(
             _instance_norm, input, *running, self.weight, self.bias, use_input_stats=own, eps=self.eps, batched=batched
         )

@@ -59,6 +59,13 @@ def test_instances_of_an_empty_batch():
     np.testing.assert_array_equal([grad_weight, grad_bias], np.zeros((2, 2)))
 
 
+def test_an_empty_batch_has_no_statistics_of_instances():
+    """They stay, where torch's become NaN."""
+    norm = manual.InstanceNorm1d(2, track_running_stats=True)
+    norm(np.ones((0, 2, 3)))
+    np.testing.assert_array_equal([norm.running_mean, norm.running_var], [[0, 0], [1, 1]])
+
+
 KINDS = {
     "batch norm": ("BatchNorm1d", (3,), {}, (6, 3)),
     "sequences": ("BatchNorm1d", (3,), {}, (4, 3, 2)),
@@ -113,6 +120,17 @@ def test_training_beside_torch(kind):
         assert_same_state(ours, theirs)
 
 
+@pytest.mark.parametrize("kind", ["batch norm", "instances"])
+def test_tracking_switched_off_later(kind):
+    name, args, options, shape = KINDS[kind]
+    ours, theirs = getattr(manual, name)(*args, **options), getattr(torch.nn, name)(*args, **options).double()
+    ours.track_running_stats = theirs.track_running_stats = False
+    for training in (True, False):
+        x = np.random.default_rng(0).standard_normal(shape)
+        np.testing.assert_allclose(ours.train(training)(x)[0], theirs.train(training)(torch.tensor(x)).detach(), rtol=1e-12)
+        assert_same_state(ours, theirs)
+
+
 def test_without_momentum_every_batch_counts_the_same():
     norm, batches = manual.BatchNorm1d(2, momentum=None), np.random.default_rng(0).standard_normal((5, 4, 2))
     for batch in batches:
@@ -139,7 +157,7 @@ def test_buffers_are_changed_in_place_and_the_backward_keeps_none():
     norm, x = manual.BatchNorm1d(2), np.random.default_rng(0).standard_normal((4, 2))
     mean, var, count = norm.running_mean, norm.running_var, norm.num_batches_tracked
     norm(x)
-    assert (norm.running_mean, norm.running_var, norm.num_batches_tracked) == (mean, var, count) or norm.running_mean is mean
+    assert norm.running_mean is mean
     assert norm.running_var is var
     assert norm.num_batches_tracked is count
     output, backward = norm.eval()(x)
@@ -240,6 +258,12 @@ def test_modules_refuse_inputs_of_other_dimensions(name, shape, axes):
         getattr(manual, name)(3)(np.ones(shape))
     with pytest.raises(ValueError, match="expected"):
         getattr(torch.nn, name)(3)(torch.ones(shape))
+
+
+@pytest.mark.parametrize("module", [manual.BatchNorm1d(3), manual.InstanceNorm1d(3)])
+def test_modules_refuse_what_is_no_array(module):
+    with pytest.raises(TypeError, match="_norm: x must be a NumPy array, got list"):
+        module([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
 
 
 @pytest.mark.parametrize(
