@@ -29,6 +29,10 @@ from manual.layers.fold import *
 from manual.layers.linear import *
 from manual.layers.padding import *
 from manual.layers.transposed_convolution import *
+from manual.layers.batch_norm import *
+from manual.layers.linear import *
+from manual.layers.normalization import *
+from manual.layers.response_norm import *
 from manual.losses.adaptive import *
 from manual.losses.binary import *
 from manual.losses.classification import *

@@ -82,9 +82,9 @@ def targets_like(op: str, x: Array, target: Any) -> Array:
     return target
 
 
-def require_shape(op: str, name: str, array: Array, expected: tuple[int, ...]) -> None:
-    """Refuse an array of any other shape."""
-    if array.shape != expected:
+def require_shape(op: str, name: str, array: Array | None, expected: tuple[int, ...]) -> None:
+    """Refuse an array of any other shape. `None` passes."""
+    if array is not None and array.shape != expected:
         raise ValueError(f"{op}: {name} must have shape {expected}, got {array.shape}")
 
 

@@ -278,7 +278,7 @@ class Module:
                 shown.append(f"{name}={value is not None and value is not False}")
             elif isinstance(value, np.ndarray):
                 shown.append(f"{name}=array of shape {value.shape}")
-            elif value is not None:
+            elif value is not None or argument.default is not None:
                 shown.append(f"{name}={value!r}")
         return ", ".join(shown)
 

@@ -1,4 +1,4 @@
-"""The mechanism of rows: an operation on the rows of a matrix becomes one along any axis of any array."""
+"""The mechanism of rows: an operation on the rows of a matrix becomes one along any axis of any array; and that of groups."""
 
 import math
 from collections.abc import Callable
@@ -10,6 +10,7 @@ from manual.contract import Array, Backward, cotangent, needed
 from manual.threads import in_threads, parts_of_rows
 
 RowsOperation = Callable[..., tuple[Array, Backward]]
+GroupsOperation = Callable[..., tuple[tuple[Array, ...], Backward]]
 
 
 def by_rows(op: str, function: RowsOperation, *arrays: Any, dim: int) -> tuple[Array, Backward]:
@@ -92,3 +93,43 @@ def _in_parts(function: RowsOperation, arrays: list[Any], parts: list[slice]) ->
         return tuple(grads)
 
     return numbers if reduced[0] else matrix, backward
+
+
+def by_groups(function: GroupsOperation, *arrays: Any, common: int = 0) -> tuple[tuple[Array, ...], Backward]:
+    """Apply an operation to the groups of x, the first array: its entries along the first axis, of any shape and strides.
+
+    `(y, *numbers), backward = function(x, …)` returns a y of the shape of x and perhaps numbers, one of each kind for each group;
+    `backward(grad_y, needs)` returns a gradient for each array. The last arrays, `common` of them, are the same for all groups;
+    the others have an entry for each. The groups of a large array are cut into parts, which several threads share.
+    """
+    x, own = arrays[0], len(arrays) - common
+    parts = parts_of_rows(len(x), math.prod(x.shape[1:]))
+    if len(parts) <= 1:
+        return function(*arrays)
+    y = np.empty_like(x)
+    numbers: list[Any] = [None] * len(parts)
+    backwards: list[Any] = [None] * len(parts)
+
+    def forward_part(p):
+        of_part = [array if array is None or i >= own else array[parts[p]] for i, array in enumerate(arrays)]
+        (y[parts[p]], *numbers[p]), backwards[p] = function(*of_part)
+
+    in_threads(forward_part, len(parts))
+
+    def backward(grad_y, needs):
+        grad_x = np.empty_like(x) if needs[0] else None
+        found: list[Any] = [None] * len(parts)
+
+        def backward_part(p):
+            grad, *found[p] = backwards[p](grad_y[parts[p]], needs)
+            if grad_x is not None:
+                grad_x[parts[p]] = grad
+
+        in_threads(backward_part, len(parts))
+        others = []
+        for i, grads in enumerate(zip(*found), start=1):
+            whole = np.concatenate if i < own else sum
+            others.append(None if grads[0] is None else whole(grads))
+        return grad_x, *others
+
+    return (y, *map(np.concatenate, zip(*numbers))), backward

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cache, partial
 from types import NoneType
 from typing import Any, NamedTuple, get_args
@@ -117,6 +118,7 @@ def measure_module(case: ModuleCase, dtype: Any, seed: int = 0, ours: Any = manu
     module = _construct(case, ours, dtype, seed)
     names = _array_names(module.forward)
     arguments = case.build(names, dtype, seed)
+    namesakes: list[torch.nn.Module] = []
 
     def against(kind: Any) -> Reference:
         state, arguments = _construct(case, ours, kind, seed).state_dict(), case.build(names, kind, seed)
@@ -126,6 +128,7 @@ def measure_module(case: ModuleCase, dtype: Any, seed: int = 0, ours: Any = manu
             inputs = structure.as_floats(arguments, dtype)
             parameters = {name: parameter for name, parameter in namesake.named_parameters() if parameter.requires_grad}
             function = partial(case.call, case.torch(namesake), names)
+            namesakes.append(namesake)
             return oracle.Call(function, inputs, {}, wanted(case.inputs, inputs), parameters)
 
         narrow = call(kind)
@@ -142,7 +145,19 @@ def measure_module(case: ModuleCase, dtype: Any, seed: int = 0, ours: Any = manu
 
         return output, gradients
 
-    return _hold(case.name, case.inputs, dtype, against, arguments, run)
+    agreement = _hold(case.name, case.inputs, dtype, against, arguments, run)
+    return replace(agreement, complaints=(*agreement.complaints, *_other_buffers(module, namesakes[-1])))
+
+
+def _other_buffers(module: Any, namesake: torch.nn.Module) -> list[str]:
+    """Which buffers a forward has left otherwise than torch in float64."""
+    theirs = {name: oracle.to_numpy(buffer) for name, buffer in namesake.named_buffers()}
+    room = {name: 30 * np.finfo(buffer.dtype).eps if buffer.dtype.kind == "f" else 0 for name, buffer in module.named_buffers()}
+    return [
+        f"{name} is {buffer}, and not {theirs[name]} as torch's"
+        for name, buffer in module.named_buffers()
+        if not np.allclose(buffer, theirs[name], rtol=room[name], atol=room[name])
+    ]
 
 
 def _construct(case: ModuleCase, library: Any, dtype: Any, seed: int) -> Any:
@@ -150,10 +165,13 @@ def _construct(case: ModuleCase, library: Any, dtype: Any, seed: int) -> Any:
     if any(parameter.data is None for parameter in module.parameters()):  # its first input tells the shapes
         names = _array_names(module.forward)
         case.call(module, names, *case.build(names, np.float64, seed))
+    module.to(dtype)
     draw = generator(case.name, case.inputs.label, seed, "parameters")
     for parameter in module.parameters():
         parameter.data = draw.standard_normal(parameter.data.shape).astype(dtype)
-    return module
+    for buffer in module.buffers():
+        buffer[...] = draw.uniform(0.5, 1.5, buffer.shape) if buffer.dtype.kind == "f" else draw.integers(1, 9, buffer.shape)
+    return module.train(case.training)
 
 
 def _namesake(case: ModuleCase, library: Any, state: Mapping[str, Any], dtype: Any) -> torch.nn.Module:
@@ -161,7 +179,7 @@ def _namesake(case: ModuleCase, library: Any, state: Mapping[str, Any], dtype: A
     kind = getattr(torch, str(dtype))
     module = case.module.construct(library, lambda a: torch.tensor(a, dtype=kind) if isinstance(a, np.ndarray) else a).to(kind)
     module.load_state_dict({name: torch.tensor(value) for name, value in state.items()})
-    return module
+    return module.train(case.training)
 
 
 def _array_names(forward: Callable[..., Any]) -> list[str]:

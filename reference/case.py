@@ -120,13 +120,14 @@ class ModuleCase:
     """A module and its inputs, which are given as for a `Case`: arrays by position, options of `forward` as constants.
 
     `keywords` are the arrays that are given by keyword (masks); `torch` makes of torch's module the function that ours is held
-    against, where that is not the module itself.
+    against, where that is not the module itself; `training` is the mode of both.
     """
 
     module: Build
     inputs: Case
     keywords: dict[str, Any] = field(default_factory=dict)
     torch: Callable[[Any], Callable[..., Any]] = lambda module: module
+    training: bool = True
 
     @property
     def name(self) -> str:
@@ -168,6 +169,11 @@ def _build(spec: Any, draw: np.random.Generator, dtype: Any) -> Any:
 def normal(*shape: int, scale: float = 1.0) -> Draw:
     """Normal numbers of the given standard deviation."""
     return lambda generator: scale * generator.standard_normal(shape)
+
+
+def offset(mean: float, *shape: int) -> Draw:
+    """Normal numbers around a mean."""
+    return lambda generator: mean + generator.standard_normal(shape)
 
 
 def uniform(low: float, high: float, *shape: int) -> Draw:

@@ -15,6 +15,9 @@ _REASONS = {
     "chapter to come: normalization": """
         BatchNorm1d BatchNorm2d BatchNorm3d CrossMapLRN2d GroupNorm InstanceNorm1d InstanceNorm2d InstanceNorm3d LayerNorm
         LocalResponseNorm RMSNorm
+    "chapter to come: padding": """
+        CircularPad1d CircularPad2d CircularPad3d ConstantPad1d ConstantPad2d ConstantPad3d ReflectionPad1d ReflectionPad2d
+        ReflectionPad3d ReplicationPad1d ReplicationPad2d ReplicationPad3d ZeroPad1d ZeroPad2d ZeroPad3d
     """,
     "chapter to come: dropout": "AlphaDropout Dropout Dropout1d Dropout2d Dropout3d FeatureAlphaDropout",
     "chapter to come: attention and transformers": """
@@ -33,6 +36,7 @@ _ARGUMENTS = {
     "deprecated in torch, which has `reduction` for it": "size_average reduce",
     "deprecated in torch, which has `min_val` and `max_val` for it": "Hardtanh.min_value Hardtanh.max_value",
     "no operation changes its inputs": "inplace",
+    "an operation returns a new array": "out",
     "a NumPy array lies in one memory": "device",
     "it says where torch's warnings point": "_stacklevel",
     "torch ignores it": "gumbel_softmax.eps",

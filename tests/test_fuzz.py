@@ -139,7 +139,7 @@ no_arrays = st.one_of(
     st.text(max_size=3),
     st.binary(max_size=5),
     st.complex_numbers(max_magnitude=9),
-    st.lists(numbers, max_size=3),
+    st.lists(numbers, min_size=1, max_size=3),  # of no axis, a list may stand for all
     st.tuples(numbers, numbers),
     st.dictionaries(st.text(max_size=2), numbers, max_size=2),
     st.sets(st.integers(), max_size=2),

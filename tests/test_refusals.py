@@ -131,7 +131,7 @@ WRONG = {  # by what stands in the annotation
     "tuple[int, ...]": (1j, "a", True, 1.0, [1.0, 1.0], [True], {}, np.ones(2)),
     "int | None": (1j, "a", [0, 0], True, 1.0),
     "int": (*NO_NUMBER, 1.0, np.float64(1)),
-    "float | None": (1j, "a", [0, 0], True, np.ones(2), {}),
+    "float | None": NO_NUMBER[1:],
     "float": NO_NUMBER,
     "bool": (None, 1j, "a", [0, 0], 1, 0.0, np.ones(2)),
     "str": (None, 1j, "another", "", ["none"], 0, True, np.ones(2)),

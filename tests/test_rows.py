@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from manual.rows import by_rows
+from manual.rows import by_groups, by_rows
 from manual.threads import LARGE
 
 SHAPES = [(1,), (4,), (3, 4), (3, 1), (0, 4), (2, 3, 4), (1, 3, 1), (2, 0, 4)]
@@ -147,3 +147,34 @@ def test_several_arrays_in_parts(threads):
     np.testing.assert_array_equal(grad_q, (g * index)[:, None] * w * x)
     assert grad_index is None
     assert [grad is None for grad in backward(g, (False, True, False))] == [True, False, True]
+
+
+def scaled_groups(x, number, common):
+    """Of each group, y = number · common · x; and, as a number, its sum. The common factor has the shape of a group."""
+    of_group = number[:, None, None] if common is None else number[:, None, None] * common
+
+    def backward(g, needs):
+        grad_number = (g * x if common is None else g * x * common).sum(axis=(1, 2))
+        grad_common = (g * x * number[:, None, None]).sum(axis=0)
+        grads = g * of_group, grad_number, None if common is None else grad_common
+        return [grad if need else None for grad, need in zip(grads, needs, strict=True)]
+
+    return (of_group * x, x.sum(axis=(1, 2))), backward
+
+
+@pytest.mark.usefixtures("parts")
+@pytest.mark.parametrize("shape", [(1, 1, 1), (5, 1, 2), (4, 2, 3), (0, 2, 3), (4, 0, 3)])
+@pytest.mark.parametrize("with_common", [True, False])
+@pytest.mark.parametrize("axes", [(0, 1, 2), (1, 0, 2)])
+def test_groups(shape, with_common, axes):
+    """In any memory order: an output and numbers for each group, gradients for each group, and one for what all share."""
+    x, g = (integers(*(shape[axis] for axis in axes), seed=seed).transpose(axes) for seed in (0, 1))
+    number, common = integers(shape[0], seed=2), integers(*shape[1:], seed=3) if with_common else None
+    (y, sums), backward = by_groups(scaled_groups, x, number, common, common=1)
+    (expected, expected_sums), backward_expected = scaled_groups(x, number, common)
+    np.testing.assert_array_equal(y, expected)
+    np.testing.assert_array_equal(sums, expected_sums)
+    for needs in itertools.product((False, True), repeat=3):
+        for got, grad in zip(backward(g, needs), backward_expected(g, needs), strict=True):
+            assert (got is None) == (grad is None)
+            np.testing.assert_array_equal(got, grad)

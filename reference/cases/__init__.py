@@ -6,6 +6,7 @@ from reference.cases.activations import exponential, gated, hard, normalized, pi
 from reference.cases.layers import embedding, embedding_bag, linear
 from reference.cases.layers import distance, linear, padding, rearrange
 from reference.cases.layers import convolution, fold, linear, padding, transposed_convolution
+from reference.cases.layers import batch_norm, linear, normalization, response_norm
 from reference.cases.losses import (
     adaptive,
     binary,
@@ -29,6 +30,9 @@ CHAPTERS = (
     convolution,
     transposed_convolution,
     fold,
+    normalization,
+    batch_norm,
+    response_norm,
     piecewise,
     hard,
     smooth,

@@ -28,9 +28,46 @@ SPARSE = "a RowGradient and its dense() are the same gradient; the chapter's own
 UNSIGNED = "only unsigned indices of 64 bits need it, which torch does not take; the chapter's own tests do"
 TABLE = "what a forward writes into the table is seen by the chapter's own tests"
 VIEW = "makes the output a view of x in some cases, which tests/test_contract.py sees"
+PARTS = "only the parts of a large array need it, which the tests of parts see"
+EMPTY = "torch's backward fails for an empty batch, so there is no case; the chapter's own tests see it"
+REST = "whatever is subtracted first, what is left of the mean is subtracted after it"
 MODULE = "what a module does without need is seen by tests/test_module.py"
 
 HARMLESS: dict[str, dict[tuple[str, str], str]] = {
+    "layer_norm": {
+        ("grad_x = through_statistics(", "-1"): ONLY,
+        ("grad_weight = ", "-1"): ONLY,
+        ("return ((affine(", "-1"): ONLY,
+        ("mean = ", "np.einsum('gnl->g', disordered(x))"): REST,
+        ("return (x_hat, mean + rest", "mean"): DIGITS,
+        ("return (x_hat, mean + rest", "mean - rest"): DIGITS,
+        ("(output,), rows_backward = ", "by_groups(function, rows, *row_weights)"): PARTS,
+        ("(output,), rows_backward = ", "zeroed(len(weights))"): PARTS,
+    },
+    "group_norm": {
+        ("num_groups = ", "require_integer(op, 'num_groups', num_groups)"): REFUSED,
+        ("num_groups = ", "0"): REFUSED,
+        ("(output,), cells_backward = ", "by_groups(function, cells, weight, bias)"): PARTS,
+        ("(output,), cells_backward = ", "1"): PARTS,
+        ("if need_x:", "if True:"): UNWANTED,
+        ("grad_x = through_statistics(", "through_statistics(g_hat.reshape(groups), x_hat, inverse)"): PARTS,
+    },
+    "batch_norm": {
+        ("eps = ", "'a number of at least 0'"): REFUSED,
+        ("grad_x = ", "through(g, x_hat, scale)"): UNWANTED,
+    },
+    "instance_norm": {("mean, var = ", "0"): EMPTY},
+    "normalize": {
+        ("if p == 2.0:", "if False:"): SLOWER,
+        ("extreme = ", "p >= 0.0"): NEVER_THERE,
+    },
+    "local_response_norm": {
+        ("return (require_integer(op, 'size'", "require_integer(op, 'size', size)"): REFUSED,
+        ("return (require_integer(op, 'size'", "0"): REFUSED,
+    },
+    "InstanceNorm1d": {
+        ("if own and", "own and self.running_mean is not None and (self.momentum is not None)"): EMPTY,
+    },
     "linear": {("return grad.copy() if", "grad.copy()"): SLOWER},
     "bilinear": {("if need_x1 or need_weight:", "if True:"): UNWANTED},
     "embedding": {
