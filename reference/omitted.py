@@ -1,8 +1,22 @@
-"""What of torch.nn is not covered, names of classes and arguments, each with the reason."""
+"""What of torch.nn and torch.nn.functional is not covered, names of classes, functions and arguments, each with the reason."""
 
 _REASONS = {
     "deprecated in torch": "Container",
     "a NumPy module lives on one processor, in one process": "DataParallel SyncBatchNorm",
+    "no operation changes its inputs; its namesake without the underscore is here": """
+        celu_ elu_ hardtanh_ leaky_relu_ relu_ rrelu_ selu_ threshold_
+    """,
+    "its namesake with `return_indices=True`": """
+        adaptive_max_pool1d_with_indices adaptive_max_pool2d_with_indices adaptive_max_pool3d_with_indices
+        fractional_max_pool2d_with_indices fractional_max_pool3d_with_indices max_pool1d_with_indices max_pool2d_with_indices
+        max_pool3d_with_indices
+    """,
+    "channel_shuffle under another name": "native_channel_shuffle",
+    "internal to torch": """
+        assert_int_or_pair boolean_dispatch handle_torch_function has_torch_function has_torch_function_unary
+        has_torch_function_variadic
+    """,
+    "a product of quantised or grouped matrices, for accelerators": "grouped_mm scaled_grouped_mm scaled_mm",
     "to come with their namesakes: lazy modules": """
         LazyBatchNorm1d LazyBatchNorm2d LazyBatchNorm3d LazyConv1d LazyConv2d LazyConv3d LazyConvTranspose1d LazyConvTranspose2d
         LazyConvTranspose3d LazyInstanceNorm1d LazyInstanceNorm2d LazyInstanceNorm3d
@@ -11,25 +25,23 @@ _REASONS = {
         AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveAvgPool3d AdaptiveMaxPool1d AdaptiveMaxPool2d AdaptiveMaxPool3d AvgPool1d
         AvgPool2d AvgPool3d FractionalMaxPool2d FractionalMaxPool3d LPPool1d LPPool2d LPPool3d MaxPool1d MaxPool2d MaxPool3d
         MaxUnpool1d MaxUnpool2d MaxUnpool3d
+        adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d
+        avg_pool1d avg_pool2d avg_pool3d fractional_max_pool2d fractional_max_pool3d lp_pool1d lp_pool2d lp_pool3d max_pool1d
+        max_pool2d max_pool3d max_unpool1d max_unpool2d max_unpool3d
     """,
-    "chapter to come: normalization": """
-        BatchNorm1d BatchNorm2d BatchNorm3d CrossMapLRN2d GroupNorm InstanceNorm1d InstanceNorm2d InstanceNorm3d LayerNorm
-        LocalResponseNorm RMSNorm
-    "chapter to come: padding": """
-        CircularPad1d CircularPad2d CircularPad3d ConstantPad1d ConstantPad2d ConstantPad3d ReflectionPad1d ReflectionPad2d
-        ReflectionPad3d ReplicationPad1d ReplicationPad2d ReplicationPad3d ZeroPad1d ZeroPad2d ZeroPad3d
+    "chapter to come: dropout": """
+        AlphaDropout Dropout Dropout1d Dropout2d Dropout3d FeatureAlphaDropout alpha_dropout dropout dropout1d dropout2d dropout3d
+        feature_alpha_dropout
     """,
-    "chapter to come: dropout": "AlphaDropout Dropout Dropout1d Dropout2d Dropout3d FeatureAlphaDropout",
+    "chapter to come: upsampling": """
+        Upsample UpsamplingBilinear2d UpsamplingNearest2d affine_grid grid_sample interpolate upsample upsample_bilinear
+        upsample_nearest
+    """,
     "chapter to come: attention and transformers": """
         MultiheadAttention Transformer TransformerDecoder TransformerDecoderLayer TransformerEncoder TransformerEncoderLayer
+        multi_head_attention_forward scaled_dot_product_attention
     """,
     "chapter to come: recurrent networks": "GRU GRUCell LSTM LSTMCell RNN RNNBase RNNCell RNNCellBase",
-    "chapter to come: rearranging and upsampling": """
-        ChannelShuffle Flatten PixelShuffle PixelUnshuffle Unflatten Upsample UpsamplingBilinear2d UpsamplingNearest2d
-    """,
-    "chapter to come: distances": "CosineSimilarity PairwiseDistance",
-    "chapter to come: upsampling": "Upsample UpsamplingBilinear2d UpsamplingNearest2d",
-    "chapter to come: containers of parameters": "ParameterDict ParameterList",
 }
 
 _ARGUMENTS = {

@@ -3,10 +3,20 @@
 from reference.case import ModuleCase, Operation
 from reference.cases import containers
 from reference.cases.activations import exponential, gated, hard, normalized, piecewise, smooth
-from reference.cases.layers import embedding, embedding_bag, linear
-from reference.cases.layers import distance, linear, padding, rearrange
-from reference.cases.layers import convolution, fold, linear, padding, transposed_convolution
-from reference.cases.layers import batch_norm, linear, normalization, response_norm
+from reference.cases.layers import (
+    batch_norm,
+    convolution,
+    distance,
+    embedding,
+    embedding_bag,
+    fold,
+    linear,
+    normalization,
+    padding,
+    rearrange,
+    response_norm,
+    transposed_convolution,
+)
 from reference.cases.losses import (
     adaptive,
     binary,
@@ -22,17 +32,17 @@ from reference.cases.losses import (
 
 CHAPTERS = (
     linear,
-    embedding,
-    embedding_bag,
-    padding,
-    rearrange,
-    distance,
     convolution,
     transposed_convolution,
     fold,
+    padding,
     normalization,
     batch_norm,
     response_norm,
+    embedding,
+    embedding_bag,
+    rearrange,
+    distance,
     piecewise,
     hard,
     smooth,

@@ -24,6 +24,7 @@ ZERO = "0 is divided, by whatever is not 0"
 DIGITS = "gains digits, but none that r ≤ 30 would miss"
 SHAPE = "the checks look at the shape alone"
 ONLY = "the only entry is the last as well"
+MODULE = "what a module does without need is seen by tests/test_module.py"
 SPARSE = "a RowGradient and its dense() are the same gradient; the chapter's own tests see which of both it is, and that it is new"
 UNSIGNED = "only unsigned indices of 64 bits need it, which torch does not take; the chapter's own tests do"
 TABLE = "what a forward writes into the table is seen by the chapter's own tests"
@@ -31,87 +32,10 @@ VIEW = "makes the output a view of x in some cases, which tests/test_contract.py
 PARTS = "only the parts of a large array need it, which the tests of parts see"
 EMPTY = "torch's backward fails for an empty batch, so there is no case; the chapter's own tests see it"
 REST = "whatever is subtracted first, what is left of the mean is subtracted after it"
-MODULE = "what a module does without need is seen by tests/test_module.py"
 
 HARMLESS: dict[str, dict[tuple[str, str], str]] = {
-    "layer_norm": {
-        ("grad_x = through_statistics(", "-1"): ONLY,
-        ("grad_weight = ", "-1"): ONLY,
-        ("return ((affine(", "-1"): ONLY,
-        ("mean = ", "np.einsum('gnl->g', disordered(x))"): REST,
-        ("return (x_hat, mean + rest", "mean"): DIGITS,
-        ("return (x_hat, mean + rest", "mean - rest"): DIGITS,
-        ("(output,), rows_backward = ", "by_groups(function, rows, *row_weights)"): PARTS,
-        ("(output,), rows_backward = ", "zeroed(len(weights))"): PARTS,
-    },
-    "group_norm": {
-        ("num_groups = ", "require_integer(op, 'num_groups', num_groups)"): REFUSED,
-        ("num_groups = ", "0"): REFUSED,
-        ("(output,), cells_backward = ", "by_groups(function, cells, weight, bias)"): PARTS,
-        ("(output,), cells_backward = ", "1"): PARTS,
-        ("if need_x:", "if True:"): UNWANTED,
-        ("grad_x = through_statistics(", "through_statistics(g_hat.reshape(groups), x_hat, inverse)"): PARTS,
-    },
-    "batch_norm": {
-        ("eps = ", "'a number of at least 0'"): REFUSED,
-        ("grad_x = ", "through(g, x_hat, scale)"): UNWANTED,
-    },
-    "instance_norm": {("mean, var = ", "0"): EMPTY},
-    "normalize": {
-        ("if p == 2.0:", "if False:"): SLOWER,
-        ("extreme = ", "p >= 0.0"): NEVER_THERE,
-    },
-    "local_response_norm": {
-        ("return (require_integer(op, 'size'", "require_integer(op, 'size', size)"): REFUSED,
-        ("return (require_integer(op, 'size'", "0"): REFUSED,
-    },
-    "InstanceNorm1d": {
-        ("if own and", "own and self.running_mean is not None and (self.momentum is not None)"): EMPTY,
-    },
     "linear": {("return grad.copy() if", "grad.copy()"): SLOWER},
     "bilinear": {("if need_x1 or need_weight:", "if True:"): UNWANTED},
-    "embedding": {
-        ("if padding_idx is not None:", "if True:"): SLOWER,
-        ("if sparse:", "if True:"): SPARSE,
-        ("if sparse:", "if False:"): SPARSE,
-        ("return (None, RowGradient(looked_up.copy()", "looked_up"): SPARSE,
-        ("return (None, RowGradient(looked_up.copy()", "rows"): SPARSE,
-        ("return (None, RowGradient(looked_up, rows", "RowGradient(looked_up, rows, weight.shape)"): SPARSE,
-        ("index = np.asarray(x)", "x"): NUMBER,
-        ("return index.astype(", "index"): UNSIGNED,
-        ("return index.astype(", "index.astype(np.intp)"): SLOWER,
-        ("if max_norm is not None:", "if False:"): REFUSED,
-    },
-    "one_hot": {
-        ("num_classes = ", "require_integer(op, 'num_classes', num_classes)"): REFUSED,
-        ("num_classes = ", "-2"): REFUSED,
-        ("index = np.asarray(x)", "x"): NUMBER,
-    },
-    "embedding_bag": {
-        ("kept: Any = ", "index != padding_idx"): SLOWER,
-        ("if sparse:", "if True:"): SPARSE,
-        ("if sparse:", "if False:"): SPARSE,
-        ("grad_weight = RowGradient(", "index"): SPARSE,
-        ("bounds = offsets.astype(", "offsets"): UNSIGNED,
-    "pad": {
-        ("padded = ", "np.full(shape, value, x.dtype)"): SLOWER,
-        ("if mode != 'constant':", "if True:"): SLOWER,
-    },
-    "flatten": {("start = ", "require_axis('flatten', x, start_dim, 'start_dim')"): REFUSED},
-    "channel_shuffle": {("return x.reshape(", "x.reshape(n, groups, channels // groups, *rest).swapaxes(1, 2)"): VIEW},
-    "cosine_similarity": {("of_norm = ", "norm - (norm == 0.0)"): ZERO},
-    "pairwise_distance": {
-        ("if not (need_x1 or need_x2):", "if False:"): UNWANTED,
-        ("if p == 2.0:", "if False:"): SLOWER,
-        ("norm = np.max(", "p >= 0"): "p = 0 does not come there",
-        ("return x * ", "norm - (norm == 0.0)"): ZERO,
-        ("scale = ", "extreme + ~found"): DIGITS,
-        ("scale = ", "abs(p) <= 64.0"): DIGITS,
-        ("scale = ", "np.frexp(extreme)[1]"): DIGITS,
-        ("scale = ", "np.frexp(extreme)[1] + 1"): DIGITS,
-        ("scale = ", "0"): DIGITS,
-        ("scale = ", "extreme - ~found"): ZERO,
-    },
     "leaky_relu": {
         ("finite = ", "zeroed(math.isfinite(negative_slope))"): SLOWER,
         ("finite = ", "negative_slope"): INFINITE,
@@ -221,7 +145,6 @@ HARMLESS: dict[str, dict[tuple[str, str], str]] = {
         ("np.put_along_axis(", "1.0 - np.take_along_axis(output, largest, dim)"): "0 or NaN is subtracted as well as added",
         ("if hard and output.size", "hard and output.ndim"): "of an axis without entries torch takes no largest, and has no case",
     },
-    "mse_loss": {("for _ in range(2)", "1"): DIGITS},
     "gaussian_nll_loss": {
         ("variance = ", "_along(op, var, x)"): NOT_AN_ARRAY,
         ("variance = ", "zeroed(x.dtype.type(var))"): NOT_AN_ARRAY,
@@ -296,6 +219,12 @@ HARMLESS: dict[str, dict[tuple[str, str], str]] = {
     "multilabel_soft_margin_loss": {("output = ", "np.add.reduce(entropies, axis=axis) / classes"): NUMBER},
     "triplet_margin_loss": {
         ("if swap:", "if True:"): SLOWER,
+        ("scale = ", "norm + (norm == 0.0)"): DIGITS,
+        ("scale = ", "p <= 64.0"): DIGITS,
+        ("scale = ", "np.frexp(norm)[1]"): DIGITS,
+        ("scale = ", "np.frexp(norm)[1] + 1"): DIGITS,
+        ("scale = ", "0"): DIGITS,
+        ("scale = ", "norm - (norm == 0.0)"): ZERO,
     },
     "ctc_loss": {
         ("class_of[2:-1:2] = ", "-2"): "of every second state, the same ones",
@@ -324,19 +253,6 @@ HARMLESS: dict[str, dict[tuple[str, str], str]] = {
         ("lengths = ", "zeroed(require_integer(op, name, lengths))"): NOT_AN_ARRAY,
         ("return lengths.reshape(count)", "lengths.reshape(count)"): "indices of any integer type are as good",
     },
-    "conv1d": {
-        ("stride, dilation = ", "0"): REFUSED,
-        ("return [(p, p) for p in require_integers(", "-1"): REFUSED,
-        ("groups = ", "0"): REFUSED,
-    },
-    "conv_transpose1d": {
-        ("stride, dilation = ", "0"): REFUSED,
-        ("padding = ", "-1"): REFUSED,
-        ("added = ", "-1"): REFUSED,
-    },
-    "fold": {("windows = ", "0"): REFUSED},
-    "conv_tbc": {("pad = ", "-1"): REFUSED},
-    "Conv1d": {("return (None,) if", "pad_backward(grad_padded)"): "no case leaves a gradient out; the chapter's own tests do"},
     "Identity": {("return (grad_output if", "grad_output"): MODULE},
     "RReLU": {
         (
@@ -345,8 +261,48 @@ HARMLESS: dict[str, dict[tuple[str, str], str]] = {
         ): RANDOM,
         ("return rrelu(", "rrelu(input, lower=self.lower, upper=self.upper, training=self.training)"): RANDOM,
     },
+    "LinearCrossEntropyLoss": {
+        (
+            "return self.call(",
+            "self.call(_of_layer, input, self.linear.weight, target, self.linear.bias, Buffer(self.weight), "
+            "out_features=self.out_features, reduction=self.reduction, ignore_index=self.ignore_index, "
+            "label_smoothing=self.label_smoothing)",
+        ): CHUNKS
+    },
+    "AdaptiveLogSoftmaxWithLoss": {
+        ("members = ", "cluster == i + 1"): "a mask chooses the same samples as their indices",
+        ("if members.size:", "if True:"): SLOWER,
+        ("if need_x:", "if True:"): MODULE,
+        ("return (grad_x.reshape", "grad_x.reshape(input_.shape)"): MODULE,
+        ("return network_backward(", "-1"): ONLY,
+    },
+    "mse_loss": {("for _ in range(2)", "1"): DIGITS},
+    "embedding": {
+        ("if padding_idx is not None:", "if True:"): SLOWER,
+        ("if sparse:", "if True:"): SPARSE,
+        ("if sparse:", "if False:"): SPARSE,
+        ("return (None, RowGradient(looked_up.copy()", "looked_up"): SPARSE,
+        ("return (None, RowGradient(looked_up.copy()", "rows"): SPARSE,
+        ("return (None, RowGradient(looked_up, rows", "RowGradient(looked_up, rows, weight.shape)"): SPARSE,
+        ("index = np.asarray(x)", "x"): NUMBER,
+        ("return index.astype(", "index"): UNSIGNED,
+        ("return index.astype(", "index.astype(np.intp)"): SLOWER,
+        ("if max_norm is not None:", "if False:"): REFUSED,
+    },
+    "one_hot": {
+        ("num_classes = ", "require_integer(op, 'num_classes', num_classes)"): REFUSED,
+        ("num_classes = ", "-2"): REFUSED,
+        ("index = np.asarray(x)", "x"): NUMBER,
+    },
+    "embedding_bag": {
+        ("kept: Any = ", "index != padding_idx"): SLOWER,
+        ("if sparse:", "if True:"): SPARSE,
+        ("if sparse:", "if False:"): SPARSE,
+        ("grad_weight = RowGradient(", "index"): SPARSE,
+        ("bounds = offsets.astype(", "offsets"): UNSIGNED,
+    },
     "LazyLinear": {
-        ("return self.begin(", "zeroed(self.begin(input, axis=-1))"): "what the first call returns is seen by tests/test_lazy.py",
+        ("return self.begin(", "zeroed(self.begin(input, axis=-1))"): "what the first call returns is seen by tests/test_lazy.py"
     },
     "Embedding": {
         (
@@ -369,24 +325,72 @@ HARMLESS: dict[str, dict[tuple[str, str], str]] = {
         ): SPARSE,
         ("clip_table(", "pass"): TABLE,
     },
-    "LinearCrossEntropyLoss": {
-        (
-            "return self.call(",
-            "self.call(_of_layer, input, self.linear.weight, target, self.linear.bias, Buffer(self.weight), "
-            "out_features=self.out_features, reduction=self.reduction, ignore_index=self.ignore_index, "
-            "label_smoothing=self.label_smoothing)",
-        ): CHUNKS,
+    "pad": {
+        ("padded = ", "np.full(shape, value, x.dtype)"): SLOWER,
+        ("if mode != 'constant':", "if True:"): SLOWER,
     },
-    "AdaptiveLogSoftmaxWithLoss": {
-        ("members = ", "cluster == i + 1"): "a mask chooses the same samples as their indices",
-        ("if members.size:", "if True:"): SLOWER,
-        ("if need_x:", "if True:"): MODULE,
-        ("return (grad_x.reshape", "grad_x.reshape(input_.shape)"): MODULE,
-        ("return network_backward(", "-1"): ONLY,
+    "flatten": {("start = ", "require_axis('flatten', x, start_dim, 'start_dim')"): REFUSED},
+    "channel_shuffle": {("return x.reshape(", "x.reshape(n, groups, channels // groups, *rest).swapaxes(1, 2)"): VIEW},
+    "cosine_similarity": {("of_norm = ", "norm - (norm == 0.0)"): ZERO},
+    "pairwise_distance": {
+        ("if not (need_x1 or need_x2):", "if False:"): UNWANTED,
+        ("if p == 2.0:", "if False:"): SLOWER,
+        ("norm = np.max(", "p >= 0"): "p = 0 does not come there",
+        ("return x * ", "norm - (norm == 0.0)"): ZERO,
+        ("scale = ", "extreme + ~found"): DIGITS,
+        ("scale = ", "abs(p) <= 64.0"): DIGITS,
+        ("scale = ", "np.frexp(extreme)[1]"): DIGITS,
+        ("scale = ", "np.frexp(extreme)[1] + 1"): DIGITS,
+        ("scale = ", "0"): DIGITS,
+        ("scale = ", "extreme - ~found"): ZERO,
     },
+    "conv1d": {
+        ("stride, dilation = ", "0"): REFUSED,
+        ("return [(p, p) for p in require_integers(", "-1"): REFUSED,
+        ("groups = ", "0"): REFUSED,
+    },
+    "conv_transpose1d": {
+        ("stride, dilation = ", "0"): REFUSED,
+        ("padding = ", "-1"): REFUSED,
+        ("added = ", "-1"): REFUSED,
+    },
+    "fold": {("windows = ", "0"): REFUSED},
+    "conv_tbc": {("pad = ", "-1"): REFUSED},
+    "Conv1d": {("return (None,) if", "pad_backward(grad_padded)"): "no case leaves a gradient out; the chapter's own tests do"},
+    "layer_norm": {
+        ("grad_x = through_statistics(", "-1"): ONLY,
+        ("grad_weight = ", "-1"): ONLY,
+        ("return ((affine(", "-1"): ONLY,
+        ("mean = ", "np.einsum('gnl->g', disordered(x))"): REST,
+        ("return (x_hat, mean + rest", "mean"): DIGITS,
+        ("return (x_hat, mean + rest", "mean - rest"): DIGITS,
+        ("(output,), rows_backward = ", "by_groups(function, rows, *row_weights)"): PARTS,
+        ("(output,), rows_backward = ", "zeroed(len(weights))"): PARTS,
+    },
+    "group_norm": {
+        ("num_groups = ", "require_integer(op, 'num_groups', num_groups)"): REFUSED,
+        ("num_groups = ", "0"): REFUSED,
+        ("(output,), cells_backward = ", "by_groups(function, cells, weight, bias)"): PARTS,
+        ("(output,), cells_backward = ", "1"): PARTS,
+        ("if need_x:", "if True:"): UNWANTED,
+        ("grad_x = through_statistics(", "through_statistics(g_hat.reshape(groups), x_hat, inverse)"): PARTS,
+    },
+    "batch_norm": {
+        ("eps = ", "'a number of at least 0'"): REFUSED,
+        ("grad_x = ", "through(g, x_hat, scale)"): UNWANTED,
+    },
+    "instance_norm": {("mean, var = ", "0"): EMPTY},
+    "normalize": {
+        ("if p == 2.0:", "if False:"): SLOWER,
+        ("extreme = ", "p >= 0.0"): NEVER_THERE,
+    },
+    "local_response_norm": {
+        ("return (require_integer(op, 'size'", "require_integer(op, 'size', size)"): REFUSED,
+        ("return (require_integer(op, 'size'", "0"): REFUSED,
+    },
+    "InstanceNorm1d": {("if own and", "own and self.running_mean is not None and (self.momentum is not None)"): EMPTY},
 }
 
-# Functions that are not broken here, and why.
 BROKEN_ELSEWHERE = {
-    "samples_at_once": "only says how many samples are taken at once; its own tests hold its numbers against torch's"
+    "samples_at_once": "only says how many samples are taken at once; its own tests hold its numbers against torch's",
 }
