@@ -30,10 +30,10 @@ def main(arguments=None):
     picked = chosen([mutant for mutant in everything if mutant.place.startswith(options.only)], options.seed, options.number)
 
     warm_up()
-    concerned = Concerned(package, tests)
+    concerned = Concerned(package, tests, options.workers)
     survivors, caught = [], []
     console = Console(stderr=True)
-    tried = trials(picked, concerned, options.workers)
+    tried = trials(picked, concerned, options.workers, options.seconds)
     for mutant, noticed in track(tried, "mutants", len(picked), console=console, disable=not console.is_terminal):
         (caught if noticed else survivors).append(mutant)
         if not noticed and mutant.key not in excused:
@@ -61,6 +61,7 @@ def parser():
     parser.add_argument("--number", type=int, default=300, help="how many (%(default)s)")
     parser.add_argument("--only", default="", metavar="PLACE", help="of this file, or file and function, as survivors are listed")
     parser.add_argument("--workers", type=int, default=min(2, os.cpu_count() or 1), help="at once (%(default)s)")
+    parser.add_argument("--seconds", type=int, default=20, help="that a test may take beyond ten times its own (%(default)s)")
     parser.add_argument("--package", default="manual", help="the folder of the package (%(default)s)")
     parser.add_argument("--tests", default="tests", help="the folder of its tests (%(default)s)")
     parser.add_argument("--equivalent", type=Path, default=here / "equivalent.toml", help="the file of reasons")

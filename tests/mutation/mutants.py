@@ -23,14 +23,8 @@ from tests.detection.rules import (
     strictness_changed,
 )
 
-PAIRS = (
-    [ast.Add, ast.Sub],
-    [ast.Mult, ast.Div],
-    [ast.BitAnd, ast.BitOr],
-    [ast.And, ast.Or],
-    [ast.Is, ast.IsNot],
-    [ast.In, ast.NotIn],
-)
+EXCHANGED = "Add Sub", "Mult Div", "BitAnd BitOr", "And Or", "Is IsNot", "In NotIn"
+PAIRS = [[getattr(ast, name) for name in names.split()] for names in EXCHANGED]
 OPERATORS = {ast.Pow: ast.Mult, ast.FloorDiv: ast.Mult} | dict(PAIRS) | {other: one for one, other in PAIRS}
 
 

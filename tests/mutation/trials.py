@@ -24,26 +24,30 @@ import coverage
 import pytest
 
 LARGE_LIBRARIES = "torch", "scipy.special", "mpmath", "matplotlib.figure", "hypothesis.extra.numpy", "rich.progress"
-SECONDS = 20  # for one test at least, and ten times what it took; machines are busy at times
 MEMORY = 1 << 34  # bytes of addresses; a mutant may ask for any number
 PYTEST = 100  # is added to its exit status in that of a process, which is 1 where the trial itself failed
 NOTICED_NOTHING = pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED
-# They judge the text of the package, other packages, what this program does itself; or they start processes, which see no mutant.
+# These judge the text of the package, or other packages, or this program; or they start processes, which see no mutant.
 LEFT_OUT = "detection", "mutation", "benchmarks", "test_processes.py", "test_reference_command.py"
 
 
 class Concerned:
-    """The tests that reach a line, with the seconds that each takes: learnt by running them all once."""
+    """The tests that reach a line, with the seconds that each takes: learnt by running them all once, in several processes."""
 
-    def __init__(self, package, tests):
+    def __init__(self, package, tests, workers):
+        files = [file for file in sorted(tests.rglob("test_*.py")) if file.relative_to(tests).parts[0] not in LEFT_OUT]
+        lines, self.seconds = coverage.CoverageData(no_disk=True), {}
         with tempfile.TemporaryDirectory() as folder:
-            data_file, seconds_file = Path(folder, "lines"), Path(folder, "seconds")
-            if _finished(_copy(_record, package, tests, data_file, seconds_file)) != pytest.ExitCode.OK:
+            results = [(Path(folder, f"lines {i}"), Path(folder, f"seconds {i}")) for i in range(min(workers, len(files)))]
+            copies = [_copy(_record, package, files[i :: len(results)], *result) for i, result in enumerate(results)]
+            if any([_finished(process) != pytest.ExitCode.OK for process in copies]):
                 raise SystemExit("A test fails although nothing is changed.")
-            self.seconds = json.loads(seconds_file.read_text())
-            self.data = coverage.CoverageData(data_file)
-            self.data.read()
-            self.by_file = {Path(file): self.data.contexts_by_lineno(file) for file in self.data.measured_files()}
+            for lines_file, seconds_file in results:
+                part = coverage.CoverageData(lines_file)
+                part.read()
+                lines.update(part)
+                self.seconds |= json.loads(seconds_file.read_text())
+        self.by_file = {Path(file): lines.contexts_by_lineno(file) for file in lines.measured_files()}
 
     def tests(self, mutant):
         """The tests that reach the statement; those that reach the file, where it is run at import."""
@@ -52,13 +56,15 @@ class Concerned:
         return {test: self.seconds[test] for line in lines for test in by_line.get(line, ()) if test}
 
 
-def trials(mutants, concerned, workers):
-    """Try each mutant; yield it, and whether a test noticed it, as they end."""
+def trials(mutants, concerned, workers, limit):
+    """Try each mutant; yield it, and whether a test noticed it, as they end. A test that takes ten times as long as without the
+    mutant, and `limit` seconds more, has noticed it.
+    """
     waiting, running = list(mutants)[::-1], {}
     while waiting or running:
         while waiting and len(running) < workers:
             mutant = waiting.pop()
-            process = _copy(_try, mutant, concerned.tests(mutant))
+            process = _copy(_try, mutant, concerned.tests(mutant), limit)
             running[process.sentinel] = process, mutant
         for sentinel in wait(list(running)):
             process, mutant = running.pop(sentinel)
@@ -86,14 +92,14 @@ def _finished(process):
     return process.exitcode - PYTEST if process.exitcode >= PYTEST else process.exitcode
 
 
-def _record(package, tests, data_file, seconds_file):
-    record = Record(coverage.Coverage(data_file=data_file, source=[str(package)], config_file=False))
-    status = _pytest([str(tests), *(f"--ignore={tests / name}" for name in LEFT_OUT)], record)
+def _record(package, files, lines_file, seconds_file):
+    record = Record(coverage.Coverage(data_file=lines_file, source=[str(package)], config_file=False))
+    status = _pytest(map(str, files), record)
     seconds_file.write_text(json.dumps(record.seconds))
     sys.exit(PYTEST + status)
 
 
-def _try(mutant, seconds):
+def _try(mutant, seconds, limit):
     """Run the tests file by file, those of least time first, until one fails."""
     sys.meta_path.insert(0, Planted(mutant))
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
@@ -104,8 +110,8 @@ def _try(mutant, seconds):
         by_file[test.partition("::")[0]] += taken
     status = pytest.ExitCode.NO_TESTS_COLLECTED
     for file in sorted(by_file, key=by_file.get):
-        signal.alarm(6 * SECONDS)  # for importing and collecting
-        status = _pytest(["-x", file], Chosen(seconds))
+        signal.alarm(6 * limit)  # for importing and collecting
+        status = _pytest(["-x", file], Chosen(seconds, limit))
         if status not in NOTICED_NOTHING:
             break
     sys.exit(PYTEST + status)
@@ -155,8 +161,8 @@ class Record:
 class Chosen:
     """Runs these tests, the fastest first, each with a limit of time."""
 
-    def __init__(self, seconds):
-        self.seconds = seconds
+    def __init__(self, seconds, limit):
+        self.seconds, self.limit = seconds, limit
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items):
@@ -164,4 +170,4 @@ class Chosen:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item):
-        signal.alarm(math.ceil(SECONDS + 10 * self.seconds[item.nodeid]))  # which ends the process
+        signal.alarm(math.ceil(self.limit + 10 * self.seconds[item.nodeid]))  # which ends the process
