@@ -49,11 +49,12 @@ def constant_changed(node):
 
 
 def argument_changed(node):
-    """A call without the last of its arguments, or one by keyword, or with two neighbours exchanged."""
+    """A call without the last of its arguments, or one by keyword, or with two neighbours exchanged that are no words."""
     if len(node.args) > 1:
         yield ast.Call(node.func, node.args[:-1], node.keywords)
     for i, (one, other) in enumerate(pairwise(node.args)):
-        if ast.dump(one) != ast.dump(other):
+        words = [each for each in (one, other) if isinstance(each, ast.Constant) and isinstance(each.value, str)]
+        if not words and ast.dump(one) != ast.dump(other):
             yield ast.Call(node.func, [*node.args[:i], other, one, *node.args[i + 2 :]], node.keywords)
     for i in range(len(node.keywords)):
         yield ast.Call(node.func, node.args, [*node.keywords[:i], *node.keywords[i + 1 :]])

@@ -40,7 +40,7 @@ class Concerned:
         with tempfile.TemporaryDirectory() as folder:
             results = [(Path(folder, f"lines {i}"), Path(folder, f"seconds {i}")) for i in range(min(workers, len(files)))]
             copies = [_copy(_record, package, files[i :: len(results)], *result) for i, result in enumerate(results)]
-            if any([_finished(process) != pytest.ExitCode.OK for process in copies]):
+            if {_finished(process) for process in copies} != {pytest.ExitCode.OK}:
                 raise SystemExit("A test fails although nothing is changed.")
             for lines_file, seconds_file in results:
                 part = coverage.CoverageData(lines_file)
