@@ -1,4 +1,4 @@
-"""Everything that is run, one session each: `python -m nox -s agreement`, `-s tests`, `-s benchmarks`, `-s lint`, `-s types`."""
+"""Everything that is run, one session each: `python -m nox -s agreement`, and likewise tests, mutation, benchmarks, lint, types."""
 
 import nox
 
@@ -24,6 +24,13 @@ def tests(session: nox.Session) -> None:
     """Run the test suite, the tests of an operation in one process."""
     install(session, "tests")
     session.run("python", "-m", "pytest", "-n", "auto", "--dist", "loadgroup", *session.posargs)
+
+
+@nox.session
+def mutation(session: nox.Session) -> None:
+    """Change one thing of manual/ at random, many times; list the changes that no test notices. `-- --seed 1 --number 300`."""
+    install(session, "tests")
+    session.run("python", "-m", "tests.mutation", *session.posargs)
 
 
 @nox.session

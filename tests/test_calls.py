@@ -1,5 +1,6 @@
 """How a module calls its operation: arguments in their places, gradients that add up, and what nobody needs."""
 
+import itertools
 import re
 from concurrent.futures import ThreadPoolExecutor
 
@@ -8,6 +9,7 @@ import pytest
 
 import manual
 from manual.module import Buffer
+from reference import structure
 from reference.agreement import _array_names
 from tests.test_module import cotangent_of, network, run
 from tests.test_repr import BUILT, build
@@ -237,6 +239,18 @@ def test_a_gradient_goes_no_further_than_the_first_module_that_learns():
     assert (below.calls, above.calls) == ([], [None])
     assert backward(output)[0].shape == (1, 2)
     assert (below.calls, above.calls) == ([None], [None, None])
+
+
+@pytest.mark.parametrize("case", BUILT)
+def test_what_is_needed_of_a_module(case):
+    """Whatever else is needed, a gradient is the same, and `None` where it is not: with and without parameters."""
+    inputs = case.inputs.build(case.name, np.float64)
+    output, backward = build(case)(*inputs)
+    everything = backward(cotangent_of(output))
+    for needs in itertools.product((True, False), repeat=len(inputs)):
+        for grad, all_along, need in zip(backward(cotangent_of(output), needs), everything, needs, strict=True):
+            for got, expected in zip(structure.leaves(grad), structure.leaves(all_along if need else None), strict=True):
+                np.testing.assert_array_equal(got, expected, strict=expected is not None)
 
 
 @pytest.mark.parametrize("case", BUILT)

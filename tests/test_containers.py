@@ -85,6 +85,19 @@ def test_sequential_can_be_changed(library):
         net + modules
 
 
+@pytest.mark.parametrize("library", [manual, torch.nn])
+def test_sequential_takes_a_module_at_every_position(library):
+    """Counted from either end, and none beyond it."""
+    added, *modules = linears(4, library)
+    for index in range(-3, 4):
+        expected = [*modules]
+        expected.insert(index, added)
+        assert list(library.Sequential(*modules).insert(index, added)) == expected
+    for index in (-4, 4):
+        with pytest.raises(IndexError):
+            library.Sequential(*modules).insert(index, added)
+
+
 def test_what_is_no_module_leaves_sequential_as_it_was():
     net = manual.Sequential(*linears(2))
     before = list(net)

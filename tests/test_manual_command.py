@@ -62,6 +62,26 @@ def test_the_articles_run(tmp_path):
     assert len(np.unique(pixels.reshape(-1, pixels.shape[2]), axis=0)) > 100  # the heat map is there
 
 
+def test_what_is_printed(capsys):
+    """Every line, the seconds aside, of a network that knows nothing yet."""
+    main(["--epochs", "1", "--hidden", "3", "--seed", "5", "--loss", "mse", "--lr", "0.25", "--optimizer", "nesterov"])
+    output = network(5, 3)(X)[0]
+    lines = re.sub(r"in \d+\.\d\d s", "in no time", capsys.readouterr().out).splitlines()
+    assert lines == [
+        "network    2-3-1, sigmoids, trained on XOR by backpropagation written by hand",
+        "weights    at first from U(0, 1) with seed 5, in the article's order",
+        f"loss       mse: {command.LOSSES['mse'][2]}",
+        "optimizer  nesterov, learning rate 0.25",
+        "epochs     1, each one update from all four samples, in no time",
+        "",
+        "x1  x2  target  output",
+        *(f" {x1:.0f}   {x2:.0f}       {y:.0f}  {float(answer)!r}" for (x1, x2), (y,), (answer,) in zip(X, Y, output, strict=True)),
+        "",
+        f"loss {float(((Y - output) ** 2).mean())!r}; 2 of 4 outputs are on the target's side of 0.5",
+        "Outputs and loss are those of the last epoch's forward pass, before the last update.",
+    ]
+
+
 @pytest.mark.parametrize(("options", "seed", "hidden"), [("", 42, 2), ("--seed 7", 7, 2), ("--hidden 5", 42, 5)])
 def test_the_first_epoch_shows_the_initial_weights(run, options, seed, hidden):
     outputs, _ = run(f"--epochs 1 {options}")
@@ -158,6 +178,41 @@ def test_no_point_covers_or_touches_a_number_on_an_axis():
         for centre in square.transData.transform(X):
             nearest = np.clip(centre, box.min, box.max)
             assert np.hypot(*(centre - nearest)) > 1.5 * radius, label
+
+
+def plane(constant, along_x1, along_x2):
+    """In the place of a network: c + a x₁ + b x₂."""
+    return lambda points: (constant + points @ np.array([[along_x1], [along_x2]]), None)
+
+
+def test_the_picture_shows_losses_outputs_and_targets():
+    figure = Figure()
+    command.draw(figure, plane(0.0, 0.25, 0.75), [3.0, 2.0, 0.5], "mse")
+    curve, square, bar = figure.axes
+    (line,) = curve.lines
+    np.testing.assert_array_equal(line.get_xydata(), [[1, 3], [2, 2], [3, 0.5]])
+    assert (curve.get_title(), curve.get_xlabel(), curve.get_ylabel(), curve.get_yscale()) == ("Loss", "epoch", "mse", "log")
+
+    (image,) = square.images
+    x2, x1 = np.mgrid[0:101, 0:101] / 100  # upwards and to the right
+    np.testing.assert_allclose(image.get_array(), 0.25 * x1 + 0.75 * x2, rtol=1e-14)
+    assert (image.origin, tuple(image.get_extent()), image.get_clim()) == ("lower", (0, 1, 0, 1), (0, 1))
+    contour, targets = square.collections
+    assert (contour.levels, contour.linestyles) == ([0.5], "dashed")
+    np.testing.assert_allclose(contour.get_paths()[0].vertices @ [0.25, 0.75], 0.5, rtol=1e-14)
+    np.testing.assert_array_equal(targets.get_offsets(), X)
+    np.testing.assert_array_equal(targets.get_array(), Y[:, 0])
+    assert (targets.get_clim(), targets.get_cmap()) == (image.get_clim(), image.get_cmap())
+    assert (square.get_title(), square.get_xlabel(), square.get_ylabel()) == ("Output over the unit square", "$x_1$", "$x_2$")
+    assert bar.get_ylabel() == "output (dashed: 0.5; points: targets)"
+
+
+@pytest.mark.parametrize("net", [plane(0.7, 0.0, 0.0), plane(0.0, 0.5, 0.0), plane(0.5, 0.0, 0.5)])
+def test_where_the_output_does_not_cross_a_half_there_is_no_contour(net):
+    """Nor does matplotlib warn, when it is just reached."""
+    figure = Figure()
+    command.draw(figure, net, [1.0], "mse")
+    (_targets,) = figure.axes[1].collections
 
 
 @pytest.mark.parametrize(("package", "module"), [("rich", "rich.progress"), ("matplotlib", "matplotlib.figure")])

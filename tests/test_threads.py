@@ -4,11 +4,13 @@ import os
 import subprocess
 import sys
 import threading
+from unittest import mock
 
 import numpy as np
 import pytest
 
 import manual
+from manual import threads as threads_module
 from manual.threads import LARGE, PART, PART_OF_ROWS, in_threads, parts_of_elements, parts_of_rows
 
 
@@ -218,12 +220,37 @@ def test_threads_must_be_a_positive_integer(number):
         manual.set_num_threads(number)
 
 
-@pytest.mark.parametrize(("setting", "expected"), [("3", 3), ("2,1", 2), ("", None), ("none", None)])
-def test_the_number_of_threads_is_that_of_openmp(setting, expected):
-    program = "import manual; print(manual.get_num_threads())"
-    environment = os.environ | {"OMP_NUM_THREADS": setting}
-    answer = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
-    assert int(answer.stdout) == (expected or len(os.sched_getaffinity(0)))
+@pytest.mark.parametrize(("asked", "expected"), [("3", 3), ("2,1", 2), ("1", 1)])
+def test_the_number_of_threads_is_that_of_openmp(asked, expected, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", asked)
+    assert default_threads() == expected
+
+
+@pytest.mark.parametrize(("asked", "cores"), [(None, {3, 5, 7}), ("", {4}), ("none", {2, 3}), ("0", {0, 1}), ("-2", {6})])
+def test_without_it_there_is_one_for_each_core_of_this_process(asked, cores, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if asked is not None:
+        monkeypatch.setenv("OMP_NUM_THREADS", asked)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: cores if process == 0 else None, raising=False)
+    assert default_threads() == len(cores)
+
+
+@pytest.mark.parametrize(("count", "expected"), [(6, 6), (None, 1)])
+def test_where_a_process_is_not_bound_to_cores_all_of_them_count(count, expected, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: count)
+    assert default_threads() == expected
+
+
+def default_threads():
+    """The number of threads that nobody has set, as a new process has it."""
+    with mock.patch.object(threads_module, "_threads", 0):
+        threads_module._default_threads.cache_clear()
+        try:
+            return manual.get_num_threads()
+        finally:
+            threads_module._default_threads.cache_clear()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system does not fork")
