@@ -16,7 +16,12 @@ from manual.activations.normalized import *
 from manual.activations.piecewise import *
 from manual.activations.smooth import *
 from manual.containers import *
+from manual.layers.adaptive_pooling import *
+from manual.layers.average_pooling import *
+from manual.layers.fractional_pooling import *
 from manual.layers.linear import *
+from manual.layers.max_pooling import *
+from manual.layers.max_unpooling import *
 from manual.losses.adaptive import *
 from manual.losses.binary import *
 from manual.losses.classification import *

@@ -1,7 +1,12 @@
 """The sliding windows of convolution, pooling and fold, over any number of axes: how many there are, and what they see."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import product
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from manual.contract import Array
 
 Sizes = tuple[int, ...]
 
@@ -14,3 +19,51 @@ def taps(kernel: Sizes, stride: Sizes, dilation: Sizes, counts: Sequence[int]) -
     for position in product(*map(range, kernel)):
         starts = [k * d for k, d in zip(position, dilation)]
         yield position, tuple([slice(i, i + s * (n - 1) + 1, s) for i, s, n in zip(starts, stride, counts)])
+
+
+class Windows(NamedTuple):
+    """The windows along one axis of an array, for what is pooled axis by axis.
+
+    axis      the axis, counted from the end
+    start     the first cell of each window, below 0 in the padding, as an array that broadcasts against what is pooled
+    dilation  the distance from one cell of a window to its next
+    size      how many cells each window has, as an array like `start`: those in the padding count
+    taps      for each position in the window: the windows that have a cell there, and these cells, as indices of whole arrays
+    add       add(array, cells, numbers) adds the numbers to these cells of an array of zeros
+    """
+
+    axis: int
+    start: Array
+    dilation: int
+    size: Any
+    taps: list[tuple[Any, Any]]
+    add: Callable[[Array, Any, Array], None]
+
+    def pooled(self, shape: Sizes) -> Sizes:
+        """The shape of what is pooled along the axis."""
+        return (*shape[: self.axis], self.start.shape[self.axis], *shape[len(shape) + self.axis + 1 :])
+
+
+def sliding(axis: int, cells: int, count: int, kernel: int, stride: int, padding: int, dilation: int) -> Windows:
+    """So many windows that slide along an axis of so many cells, with padding on both sides."""
+    behind = (slice(None),) * (-axis - 1)
+    start = np.arange(count) * stride - padding
+    taps = []
+    for k in range(kernel):
+        offset = k * dilation - padding
+        first = max(-(offset // stride), 0)
+        end = max(first, min(count, (cells - 1 - offset) // stride + 1))
+        seen = slice(first * stride + offset, max(end * stride + offset - stride + 1, 0), stride)
+        taps.append(((..., slice(first, end), *behind), (..., seen, *behind)))
+    size = np.minimum(start + kernel * dilation, cells + padding) - start
+    apart = stride > (kernel - 1) * dilation
+    along = (count, *(1,) * len(behind))
+    return Windows(axis, start.reshape(along), dilation, size.reshape(along), taps, _put if apart else _add)
+
+
+def _add(array: Array, cells: Any, numbers: Array) -> None:
+    array[cells] += numbers
+
+
+def _put(array: Array, cells: Any, numbers: Array) -> None:
+    array[cells] = numbers

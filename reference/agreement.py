@@ -163,7 +163,7 @@ def _namesake(case: ModuleCase, library: Any, state: Mapping[str, Any], dtype: A
 
 def _array_names(forward: Callable[..., Any]) -> list[str]:
     """The arguments of a module's forward that are arrays, and not options."""
-    options = {bool, int, float, str, NoneType}
+    options = {bool, int, float, str, NoneType, tuple[int, ...]}
     parameters = inspect.signature(forward).parameters.values()
     return [p.name for p in parameters if not {*(get_args(p.annotation) or (p.annotation,))} <= options]
 

@@ -3,7 +3,7 @@
 from reference.case import ModuleCase, Operation
 from reference.cases import containers
 from reference.cases.activations import exponential, gated, hard, normalized, piecewise, smooth
-from reference.cases.layers import linear
+from reference.cases.layers import adaptive_pooling, average_pooling, fractional_pooling, linear, max_pooling, max_unpooling
 from reference.cases.losses import (
     adaptive,
     binary,
@@ -19,6 +19,11 @@ from reference.cases.losses import (
 
 CHAPTERS = (
     linear,
+    max_pooling,
+    max_unpooling,
+    average_pooling,
+    adaptive_pooling,
+    fractional_pooling,
     piecewise,
     hard,
     smooth,
