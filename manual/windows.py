@@ -58,12 +58,14 @@ def sliding(axis: int, cells: int, count: int, kernel: int, stride: int, padding
     size = np.minimum(start + kernel * dilation, cells + padding) - start
     apart = stride > (kernel - 1) * dilation
     along = (count, *(1,) * len(behind))
-    return Windows(axis, start.reshape(along), dilation, size.reshape(along), taps, _put if apart else _add)
+    return Windows(axis, start.reshape(along), dilation, size.reshape(along), taps, put if apart else add)
 
 
-def _add(array: Array, cells: Any, numbers: Array) -> None:
+def add(array: Array, cells: Any, numbers: Array) -> None:
+    """Add to cells of which each is there once."""
     array[cells] += numbers
 
 
-def _put(array: Array, cells: Any, numbers: Array) -> None:
+def put(array: Array, cells: Any, numbers: Array) -> None:
+    """Add to cells that hold 0 as yet."""
     array[cells] = numbers

@@ -15,7 +15,7 @@ from manual.contract import (
 from manual.layers.average_pooling import means_of_windows
 from manual.layers.max_pooling import Sizes, largest_of_windows, require_images
 from manual.module import Module
-from manual.windows import Windows, sliding
+from manual.windows import Windows, add, sliding
 
 __all__ = [
     "AdaptiveAvgPool1d",
@@ -102,7 +102,7 @@ def _uneven_bins(axis: int, cells: int, count: int) -> Windows:
         (seen,) = np.nonzero(size > k)
         taps.append(((..., seen, *behind), (..., start[seen] + k, *behind)))
     along = (count, *(1,) * len(behind))
-    return Windows(axis, start.reshape(along), 1, size.reshape(along), taps, np.add.at)
+    return Windows(axis, start.reshape(along), 1, size.reshape(along), taps, add if count <= cells else np.add.at)
 
 
 class _AdaptiveAvgPool(Module):

@@ -253,7 +253,7 @@ def lp_pool1d(
     """The p-norm of each window that slides over sequences, without the absolute values.
 
     Forward:   y = z^(1/p),  z = s · Σ xᵖ over the window,  p = norm_type, s = kernel_size / cells that the window has
-    Backward:  grad_x = Σ g · s · y / z · xᵖ⁻¹ over the windows that x is in      (g = grad_y)
+    Backward:  grad_x = Σ g · s · z^(1/p − 1) · xᵖ⁻¹ over the windows that x is in      (g = grad_y)
                p = ∞: y = max |x|, grad_x = Σ g · sign x over the windows of which it is the largest; p = −∞: y = min |x|
     Shapes:    x (N, C, L) or (C, L); y (N, C, L′) or (C, L′), L′ as in `max_pool1d`
     Kinks:     where z = 0 the gradient is 0, if xᵖ⁻¹ is finite; where z < 0 (negative x, odd p) y is NaN unless 1/p is an integer
@@ -269,7 +269,7 @@ def lp_pool2d(
     """The p-norm of each window that slides over images; everything as in `lp_pool1d`.
 
     Forward:   y = (s · Σ xᵖ over the window)^(1/p)
-    Backward:  grad_x = Σ grad_y · s · y / z · xᵖ⁻¹ over the windows that x is in, z = yᵖ
+    Backward:  grad_x = Σ grad_y · s · z^(1/p − 1) · xᵖ⁻¹ over the windows that x is in, z = yᵖ
     Shapes:    x (N, C, H, W) or (C, H, W); y (N, C, H′, W′) or (C, H′, W′)
     """
     return _lp_pool("lp_pool2d", 2, x, norm_type, kernel_size, stride, ceil_mode)
@@ -281,7 +281,7 @@ def lp_pool3d(
     """The p-norm of each window that slides over volumes; everything as in `lp_pool1d`.
 
     Forward:   y = (s · Σ xᵖ over the window)^(1/p)
-    Backward:  grad_x = Σ grad_y · s · y / z · xᵖ⁻¹ over the windows that x is in, z = yᵖ
+    Backward:  grad_x = Σ grad_y · s · z^(1/p − 1) · xᵖ⁻¹ over the windows that x is in, z = yᵖ
     Shapes:    x (N, C, D, H, W) or (C, D, H, W); y the same with D′, H′, W′
     """
     return _lp_pool("lp_pool3d", 3, x, norm_type, kernel_size, stride, ceil_mode)
@@ -302,7 +302,6 @@ def _lp_pool(
         z *= scale
         y = z ** (1.0 / p)
     output_shape, dtype = y.shape, y.dtype
-    y.flags.writeable = False
 
     def backward(grad_output, needs=None):
         (need_x,) = needed(op, needs, 1)
@@ -310,7 +309,7 @@ def _lp_pool(
         if not need_x:
             return (None,)
         with np.errstate(all="ignore"):
-            slope = np.divide(scale * y, z, out=np.zeros_like(y), where=z != 0.0)
+            slope = np.where(z == 0.0, 0.0, scale * z ** (1.0 / p - 1.0))
             return (backward_of_sums(grad_y * slope) * x ** (p - 1.0),)
 
     return y, backward

@@ -84,8 +84,8 @@ def _fractional_max_pool(
     if samples is None:
         samples = np.random.default_rng(generator).random((batch, channels, axes), x.dtype)
     else:
-        _require_samples(op, samples, x, (batch, channels, axes))
-        samples = samples[:batch]
+        _require_samples(op, samples, (batch, channels, axes))
+        samples = samples[:batch].astype(x.dtype)
     if axes == 2:
         samples = samples[..., ::-1]
     windows, shape = [], x.shape
@@ -119,11 +119,9 @@ def require_ratios(op: str, output_ratio: Ratios, axes: int) -> tuple[float, ...
     return tuple([require_number(op, "output_ratio", ratio, "a number from 0 to 1") for ratio in ratios])
 
 
-def _require_samples(op: str, samples: Array, x: Array, shape: tuple[int, ...]) -> None:
+def _require_samples(op: str, samples: Array, shape: tuple[int, ...]) -> None:
     """Refuse what are not at least so many numbers from 0 to 1."""
     require_floats(op, "_random_samples", samples)
-    if samples.dtype != x.dtype:
-        raise TypeError(f"{op}: _random_samples must have the dtype of x, {x.dtype}, got {samples.dtype}")
     if samples.ndim != 3 or samples.shape[0] < shape[0] or samples.shape[1:] != shape[1:]:
         raise ValueError(f"{op}: _random_samples must have shape {shape}, got {samples.shape}")
     if not ((samples >= 0.0) & (samples <= 1.0)).all():
