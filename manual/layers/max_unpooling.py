@@ -102,7 +102,7 @@ def _max_unpool(
     # Each image in a row; of an empty batch too, where −1 would not tell its length
     images = x.shape[:-axes]
     pooled = (*images, math.prod(x.shape[-axes:]))
-    places = indices.astype(np.intp).reshape(pooled)
+    places = indices.reshape(pooled)
     y = np.zeros((*images, cells), dtype)
     np.put_along_axis(y, places, x.reshape(pooled), -1)
 

@@ -122,6 +122,7 @@ _lp1d = (
 )
 
 _lp2d = (
+    Case("p = ∞", (normal(2, 4, 5),), {"norm_type": math.inf, "kernel_size": 2, "ceil_mode": True}),
     Case("2×2", (normal(2, 2, 4, 6),), {"norm_type": 2.0, "kernel_size": 2}),
     Case("each axis its own", (positive(2, 5, 6),), {"norm_type": 3.0, "kernel_size": (2, 3), "stride": (2, 1), "ceil_mode": True}),
 )
@@ -164,7 +165,7 @@ MODULES = (
         build("AvgPool1d", 4, stride=3, padding=2, ceil_mode=True, count_include_pad=False), Case("ceil mode", (normal(2, 2, 8),))
     ),
     ModuleCase(build("AvgPool2d", 2), Case("2×2", (normal(1, 2, 4, 5),))),
-    ModuleCase(build("AvgPool2d", (2, 3), (3, 1), (1, 0), True, False), Case("each axis its own", (normal(2, 7, 6),))),
+    ModuleCase(build("AvgPool2d", (3, 3), (3, 1), (0, 1), True, False), Case("each axis its own", (normal(2, 7, 6),))),
     ModuleCase(build("AvgPool2d", 2, divisor_override=3), Case("another divisor", (normal(2, 4, 4),))),
     ModuleCase(build("AvgPool3d", 2, 1, 1, True), Case("2×2×2", (normal(1, 2, 2, 3),))),
     ModuleCase(build("LPPool1d", 2, 3, 2), Case("p = 2", (normal(2, 2, 7),))),

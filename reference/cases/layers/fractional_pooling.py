@@ -61,6 +61,7 @@ _2d = (
     _case("2×2", normal(2, 2, 7, 8), samples(2, 2, 2), kernel_size=2, output_size=3),
     _case("indices", normal(2, 2, 6, 7), samples(2, 2, 2), kernel_size=(2, 3), output_size=(4, 2), return_indices=True),
     _case("ratio", normal(2, 6, 8), samples(1, 2, 2), kernel_size=2, output_ratio=(0.5, 0.75), return_indices=True),
+    _case("size and ratio", normal(2, 5, 6), samples(1, 2, 2), kernel_size=2, output_size=3, output_ratio=(0.4, 0.4)),
     _case("one window", normal(2, 5, 6), samples(1, 2, 2), kernel_size=3, output_size=(1, 4)),
     _case("every window", normal(2, 5, 6), samples(1, 2, 2), kernel_size=2, output_size=(4, 5)),
     _case("more samples than images", normal(1, 2, 5, 5), samples(3, 2, 2), kernel_size=2, output_size=2),
@@ -104,6 +105,10 @@ MODULES = (
     ModuleCase(
         build("FractionalMaxPool2d", 2, output_ratio=(0.5, 0.7), _random_samples=samples(1, 2, 2)),
         Case("ratio", (normal(2, 5, 6),)),
+    ),
+    ModuleCase(
+        build("FractionalMaxPool3d", 2, output_ratio=0.5, _random_samples=samples(1, 2, 3)),
+        Case("ratio", (normal(2, 4, 4, 5),)),
     ),
     ModuleCase(
         build("FractionalMaxPool3d", 2, 2, _random_samples=samples(1, 2, 3)),

@@ -107,6 +107,7 @@ _1d = (
     Case("ceil mode, wider than x", (normal(2, 4),), {"kernel_size": 5, "ceil_mode": True}),
     Case("kernel of 1", (normal(2, 4),), {"kernel_size": 1}),
     Case("indices", (normal(2, 2, 7),), {"kernel_size": 3, "stride": 2, "padding": 1, "return_indices": True}),
+    Case("indices far apart", (normal(1, 300),), {"kernel_size": 3, "stride": 20, "dilation": 130, "return_indices": True}),
     Case("batch of 0", (normal(0, 2, 6),), {"kernel_size": 2, "return_indices": True}),
     Case("ties", (ties(2, 3, 9),), {"kernel_size": 3, "stride": 2, "return_indices": True}, smooth=False),
     Case(
@@ -119,6 +120,12 @@ _1d = (
         "−∞ alone",
         ([[-INF, -INF, -INF, -INF, 1.0, 2.0]],),
         {"kernel_size": 3, "stride": 2, "padding": 1, "return_indices": True},
+        smooth=False,
+    ),
+    Case(
+        "−∞ alone, dilated",
+        ([[-INF, -INF, -INF, -INF, -INF, 1.0, 2.0, 3.0]],),
+        {"kernel_size": 4, "stride": 2, "padding": 2, "dilation": 2, "return_indices": True},
         smooth=False,
     ),
 )
