@@ -128,6 +128,8 @@ WRONG = {  # by what stands in the annotation
     "Generator": (5, "a", np.random),
     "HasDType": ("a", np.float16, int, ">f8", 5, np.ones(2)),
     "ndarray": ([0, 0], 3.0, "a", np.ones(7), np.ones(3, int), np.ma.ones((4, 5))),
+    "tuple[int | None, ...]": (None, 1j, "a", True, 1.0, [1.0, 1.0], [True], {}, np.ones(2)),
+    "tuple[float, ...]": (1j, "a", True, [1j, 1j], [True], {}, np.ones(2)),
     "tuple[int, ...]": (1j, "a", True, 1.0, [1.0, 1.0], [True], {}, np.ones(2)),
     "int | None": (1j, "a", [0, 0], True, 1.0),
     "int": (*NO_NUMBER, 1.0, np.float64(1)),

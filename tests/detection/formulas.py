@@ -24,6 +24,7 @@ MACHINERY = {
     "sparse.py",
     "threads.py",
     "windows.py",
+    "axis_windows.py",
 }
 
 COMPUTES = ast.BinOp, ast.BoolOp, ast.Call, ast.Compare, ast.IfExp, ast.Subscript, ast.UnaryOp

@@ -32,6 +32,8 @@ VIEW = "makes the output a view of x in some cases, which tests/test_contract.py
 PARTS = "only the parts of a large array need it, which the tests of parts see"
 EMPTY = "torch's backward fails for an empty batch, so there is no case; the chapter's own tests see it"
 REST = "whatever is subtracted first, what is left of the mean is subtracted after it"
+PADDING = "of a window wholly in the padding, where torch reads and writes out of bounds; the chapter's own tests have one"
+NOTHING = "torch has no backward for an output of nothing; the chapter's own tests have one"
 
 HARMLESS: dict[str, dict[tuple[str, str], str]] = {
     "linear": {("return grad.copy() if", "grad.copy()"): SLOWER},
@@ -389,6 +391,63 @@ HARMLESS: dict[str, dict[tuple[str, str], str]] = {
         ("return (require_integer(op, 'size'", "0"): REFUSED,
     },
     "InstanceNorm1d": {("if own and", "own and self.running_mean is not None and (self.momentum is not None)"): EMPTY},
+    "max_pool1d": {
+        ("if return_indices:", "if True:"): SLOWER,
+        ("np.minimum(coordinate", "pass"): PADDING,
+        ("np.minimum(coordinate", "shape[along.axis]"): PADDING,
+        ("np.minimum(coordinate", "shape[along.axis] + 1"): PADDING,
+        ("np.minimum(coordinate", "0"): PADDING,
+        (
+            "place = ",
+            "zeroed(len(windows.taps))",
+        ): "no case has a window of 256 cells; the chapter's own tests do",
+        ("candidate = ", "x[cells]"): SLOWER,
+        ("if k == 0:", "if False:"): SLOWER,
+        ("kernels = ", "0"): REFUSED,
+        ("strides = ", "0"): REFUSED,
+        ("paddings = ", "-1"): REFUSED,
+        ("dilations = ", "0"): REFUSED,
+    },
+    "max_unpool1d": {("strides = ", "0"): REFUSED},
+    "lp_pool1d": {("return _largest_size(", "p >= 0.0"): NEVER_THERE},
+    "adaptive_avg_pool2d": {
+        ("if count is None", "count is None and count is not output_size"): REFUSED,
+        ("if count is None", "count is None and axes > 1"): REFUSED,
+        ("if count is None", "axes >= 1"): REFUSED,
+        ("count = ", "-1"): REFUSED,
+        ("if count and cells", "if False:"): SLOWER,
+        ("if count and cells", "cells % count == 0"): NOTHING,
+        ("start = ", "0"): NOTHING,
+        ("size = ", "0"): NOTHING,
+        ("for k in range(", "size.max()"): NOTHING,
+        ("for k in range(", "-1"): NOTHING,
+        ("return Windows(", "np.add.at"): SLOWER,
+        ("return Windows(", "count < cells"): NEVER_THERE,
+    },
+    "fractional_max_pool2d": {
+        ("kernels = ", "0"): REFUSED,
+        ("if samples is None:", "if False:"): RANDOM,
+        ("samples = np", "zeroed(np.random.default_rng(generator).random((batch, channels, axes), x.dtype))"): RANDOM,
+        ("samples = np", "np.random.default_rng(generator)"): RANDOM,
+        ("samples = np", "zeroed(np.random.default_rng(generator))"): RANDOM,
+        ("samples = np", "generator"): RANDOM,
+        (
+            "samples = samples[",
+            "samples[:batch]",
+        ): "no rounding decides with the samples of the cases; the chapter's own tests do",
+        ("start[..., :-1] = ", "(i + u) * alpha"): "the array of integers cuts the fraction off",
+        ("return require_integers(", "-1"): REFUSED,
+        ("ratios = ", "output_ratio"): "torch's function takes no single ratio; the chapter's own tests do",
+        ("ratios = ", "(output_ratio,)"): "torch's function takes no single ratio; the chapter's own tests do",
+        ("ratios = ", "axes"): "torch's function takes no single ratio; the chapter's own tests do",
+    },
+    "FractionalMaxPool2d": {
+        (
+            "return self.call(",
+            "self.call(self._operation, input, kernel_size=self.kernel_size, output_size=self.output_size, "
+            "output_ratio=self.output_ratio, return_indices=self.return_indices, _random_samples=self._random_samples)",
+        ): RANDOM
+    },
 }
 
 BROKEN_ELSEWHERE = {
