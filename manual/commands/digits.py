@@ -11,7 +11,7 @@ the two ways part.
 import argparse
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -124,7 +124,8 @@ def read(net: manual.Module, images: Array) -> Array:
 
 def draw(figure: "Figure", losses: list[float], filters: Array, unseen: Digits, answers: Array) -> None:
     """Draw the loss, the first filters, and the digits that were mistaken, each with what was read and what it is."""
-    top, bottom = figure.subfigures(2, 1, height_ratios=[1.4, 1])
+    halves: Any = figure.subfigures(2, 1, height_ratios=[1.4, 1])
+    top, bottom = halves
     curve, first = top.subplots(1, 2, width_ratios=[1.6, 1])
     curve.plot(range(1, len(losses) + 1), losses, linewidth=0.8)
     curve.set(title="Loss", xlabel="step", ylabel="cross-entropy", yscale="log")
