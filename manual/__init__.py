@@ -17,6 +17,8 @@ from manual.activations.piecewise import *
 from manual.activations.smooth import *
 from manual.containers import *
 from manual.layers.linear import *
+from manual.layers.sampling import *
+from manual.layers.upsampling import *
 from manual.losses.adaptive import *
 from manual.losses.binary import *
 from manual.losses.classification import *

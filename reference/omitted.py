@@ -30,9 +30,7 @@ _REASONS = {
         MultiheadAttention Transformer TransformerDecoder TransformerDecoderLayer TransformerEncoder TransformerEncoderLayer
     """,
     "chapter to come: recurrent networks": "GRU GRUCell LSTM LSTMCell RNN RNNBase RNNCell RNNCellBase",
-    "chapter to come: rearranging and upsampling": """
-        ChannelShuffle Flatten PixelShuffle PixelUnshuffle Unflatten Upsample UpsamplingBilinear2d UpsamplingNearest2d
-    """,
+    "chapter to come: rearranging": "ChannelShuffle Flatten PixelShuffle PixelUnshuffle Unflatten",
     "chapter to come: distances": "CosineSimilarity PairwiseDistance",
     "chapter to come: containers of parameters": "ParameterDict ParameterList",
 }

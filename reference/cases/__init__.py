@@ -3,7 +3,7 @@
 from reference.case import ModuleCase, Operation
 from reference.cases import containers
 from reference.cases.activations import exponential, gated, hard, normalized, piecewise, smooth
-from reference.cases.layers import linear
+from reference.cases.layers import linear, sampling, upsampling
 from reference.cases.losses import (
     adaptive,
     binary,
@@ -19,6 +19,8 @@ from reference.cases.losses import (
 
 CHAPTERS = (
     linear,
+    upsampling,
+    sampling,
     piecewise,
     hard,
     smooth,
