@@ -128,6 +128,8 @@ WRONG = {  # by what stands in the annotation
     "HasDType": ("a", np.float16, int, ">f8", 5, np.ones(2)),
     "ndarray": ([0, 0], 3.0, "a", np.ones(7), np.ones(3, int), np.ma.ones((4, 5))),
     "tuple[int, ...]": (1j, "a", True, 1.0, [1.0, 1.0], [True], {}, np.ones(2)),
+    "tuple[float, ...]": (1j, "a", True, [True], ["a"], {}, np.ones(2), -1.0, math.nan),
+    "bool | None": (1j, "a", [0, 0], 1, 0.0, np.ones(2)),
     "int | None": (1j, "a", [0, 0], True, 1.0),
     "int": (*NO_NUMBER, 1.0, np.float64(1)),
     "float": NO_NUMBER,

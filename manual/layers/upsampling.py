@@ -1,8 +1,8 @@
 """Resizing images, sequences and volumes.
 
-All of it is linear and goes axis by axis: along an axis, each output is a weighted sum of a few inputs, its taps. So a mode is a way
-to choose taps and their weights; the forward runs over the taps of each output, and the backward, which is the transpose, over those
-outputs that read an input.
+All of it is linear and goes axis by axis: along an axis, each output is a weighted sum of a few inputs, its taps. A mode is a way
+to choose taps and their weights. The forward sums over the taps of each output; the backward, which is the transpose, sums over
+the outputs that read an input.
 """
 
 import math
@@ -25,7 +25,8 @@ from manual.module import Module
 
 __all__ = ["Upsample", "UpsamplingBilinear2d", "UpsamplingNearest2d", "interpolate", "upsample"]
 
-# Of each mode, the shapes that it takes, by the number of their axes
+SHAPES = {3: "(N, C, W)", 4: "(N, C, H, W)", 5: "(N, C, D, H, W)"}
+# Of each mode, how many axes an input may have
 MODES = {
     "nearest": (3, 4, 5),
     "nearest-exact": (3, 4, 5),
@@ -53,8 +54,8 @@ def interpolate(
 ) -> tuple[Array, Backward]:
     """Resize along every axis but the first two, to a size or by a factor.
 
-    Output i lies at p = (i + ½) r − ½ in the input, where r = n / m is the inputs for each output, or 1 / scale_factor where that is
-    given and not recomputed; with `align_corners`, first and last pixel stay where they are: p = i (n − 1) / (m − 1).
+    Output i lies at p = (i + ½) r − ½ among the n inputs of an axis, with r = n / m, or r = 1 / scale_factor where that is given
+    and not to be recomputed. With `align_corners`, first and last stay where they are: p = i (n − 1) / (m − 1).
 
     Forward:   yᵢ = Σⱼ Wᵢⱼ xⱼ along each axis in turn, where Wᵢⱼ is
                nearest: 1 for j = ⌊i r⌋;  nearest-exact: 1 for j = ⌊(i + ½) r⌋
@@ -177,7 +178,7 @@ def _filtered(n: int, m: int, scale: float | None, mode: str, align_corners: boo
     else:
         ratio = np.longdouble(n) / m if scale is None else 1 / np.longdouble(scale)
     place = i * ratio if align_corners and not antialias else (i + 0.5) * ratio - 0.5
-    stretch = max(ratio, 1) if antialias else 1
+    stretch = max(float(ratio), 1.0) if antialias else 1.0
     radius = {"bicubic": 2, "lanczos": 3}.get(mode, 1)
     reach = radius * stretch
     index = np.floor(place - reach).astype(int) + 1 + np.arange(math.ceil(2 * reach))[:, None]
@@ -210,33 +211,34 @@ def _sizes(
     """The output's size along each axis, and the factor of each where it decides the places of the outputs."""
     shape, count = x.shape[2:], x.ndim - 2
     least = 0 if mode == "area" else 1
+    by_size = (None,) * count
     if recompute_scale_factor is not None:
         require_flags(op, recompute_scale_factor=recompute_scale_factor)
-    if scale_factor is not None:
-        scales = tuple(require_numbers(op, scale_factor, count))
-        if size is not None:
+    if size is not None:
+        if isinstance(size, (tuple, list)) and len(size) != count:
+            raise ValueError(f"{op}: size must be an integer or {count} of them, got {size}")
+        size = require_integers(op, "size", size, count, least)
+        if scale_factor is not None:
             raise ValueError(f"{op}: scale_factor must be None where size is given, got {scale_factor}")
-        size = tuple([int(n * scale) for n, scale in zip(shape, scales)])
-        if min(size) < least:
-            raise ValueError(f"{op}: scale_factor must leave at least one pixel along each axis of {shape}, got {scale_factor}")
-        return size, (None,) * count if recompute_scale_factor else scales
-    if size is None:
+        if recompute_scale_factor:
+            raise ValueError(f"{op}: recompute_scale_factor must not be True where size is given")
+        return size, by_size
+    if scale_factor is None:
         raise ValueError(f"{op}: size must be given, or scale_factor")
-    if isinstance(size, (tuple, list)) and len(size) != count:
-        raise ValueError(f"{op}: size must be an integer or {count} of them, got {size}")
-    size = require_integers(op, "size", size, count, least)
-    if recompute_scale_factor:
-        raise ValueError(f"{op}: recompute_scale_factor must not be True where size is given")
-    return size, (None,) * count
+    factors = _factors(op, scale_factor, count)
+    size = tuple([int(n * factor) for n, factor in zip(shape, factors)])
+    if min(size) < least:
+        raise ValueError(f"{op}: scale_factor must leave at least one pixel along each axis of {shape}, got {scale_factor}")
+    return size, by_size if recompute_scale_factor else factors
 
 
-def require_numbers(op: str, scale_factor: Any, count: int) -> list[float]:
+def _factors(op: str, scale_factor: Any, count: int) -> tuple[float, ...]:
     """One factor for each axis; a single one stands for all."""
     if not isinstance(scale_factor, (tuple, list)):
         scale_factor = (scale_factor,) * count
     if len(scale_factor) != count:
         raise ValueError(f"{op}: scale_factor must be a number or {count} of them, got {scale_factor}")
-    return [require_number(op, "scale_factor", scale, "a finite number of at least 0") for scale in scale_factor]
+    return tuple([require_number(op, "scale_factor", scale, "a finite number of at least 0") for scale in scale_factor])
 
 
 def _require_mode(op: str, x: Array, mode: str, align_corners: Any, antialias: Any) -> None:
@@ -249,14 +251,14 @@ def _require_mode(op: str, x: Array, mode: str, align_corners: Any, antialias: A
             raise ValueError(f"{op}: align_corners must be None in mode {mode!r}, got {align_corners}")
     if antialias and mode not in ANTIALIASED:
         raise ValueError(f"{op}: antialias must be False in mode {mode!r}, got {antialias}")
-    if mode == "lanczos" and (align_corners or not antialias):
-        name, expected = ("align_corners", False) if align_corners else ("antialias", True)
-        raise ValueError(f"{op}: {name} must be {expected} in mode 'lanczos', got {not expected}")
+    if mode == "lanczos" and align_corners:
+        raise ValueError(f"{op}: align_corners must not be True in mode 'lanczos'")
+    if mode == "lanczos" and not antialias:
+        raise ValueError(f"{op}: antialias must be True in mode 'lanczos', got {antialias}")
     if x.ndim not in MODES[mode]:
-        expected = " or ".join("(N, C, D, H, W)".replace("D, H, " if n == 3 else "D, " if n == 4 else "", "") for n in MODES[mode])
+        expected = " or ".join(SHAPES[ndim] for ndim in MODES[mode])
         raise ValueError(f"{op}: x must have shape {expected} in mode {mode!r}, got {x.shape}")
-    empty_channels = mode == "area" and x.ndim < 5
-    if 0 in x.shape[1 + empty_channels :]:
+    if 0 in x.shape[2 if mode == "area" and x.ndim < 5 else 1 :]:
         raise ValueError(f"{op}: x must not be empty but for its batch, got shape {x.shape}")
 
 
@@ -289,16 +291,12 @@ class Upsample(Module):
 class UpsamplingNearest2d(Upsample):
     """`Upsample` to the nearest pixel."""
 
-    def __init__(
-        self, size: int | tuple[int, int] | None = None, scale_factor: float | tuple[float, float] | None = None
-    ) -> None:
+    def __init__(self, size: int | tuple[int, int] | None = None, scale_factor: float | tuple[float, float] | None = None) -> None:
         super().__init__(size, scale_factor, mode="nearest")
 
 
 class UpsamplingBilinear2d(Upsample):
     """`Upsample` in mode bilinear, with aligned corners."""
 
-    def __init__(
-        self, size: int | tuple[int, int] | None = None, scale_factor: float | tuple[float, float] | None = None
-    ) -> None:
+    def __init__(self, size: int | tuple[int, int] | None = None, scale_factor: float | tuple[float, float] | None = None) -> None:
         super().__init__(size, scale_factor, mode="bilinear", align_corners=True)

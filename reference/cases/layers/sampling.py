@@ -41,7 +41,7 @@ def _grid_sample(x, grid, mode="bilinear", padding_mode="zeros", align_corners=N
 
 
 def _read(c, n, mode, padding_mode, align_corners):
-    """The pixels of an axis that a coordinate reads (None outside), with their weights and the units by which these are uncertain."""
+    """The pixels of an axis that a coordinate reads (None outside), their weights, and the units by which these are uncertain."""
     p = (c + 1) * (n - 1) / 2 if align_corners else ((c + 1) * n - 1) / 2
 
     def padded(p):
@@ -76,9 +76,7 @@ def _affine_grid(theta, size, align_corners=None):
     batch, _, *sizes = size
     grid = np.empty((batch, *sizes, len(sizes)), dtype=object)
     for image, *at in np.ndindex(batch, *sizes):
-        place = [
-            mp.mpf(2 * i + 1 - n) / (max(n - 1, 1) if align_corners else n) for i, n in zip(reversed(at), reversed(sizes))
-        ]
+        place = [mp.mpf(2 * i + 1 - n) / (max(n - 1, 1) if align_corners else n) for i, n in zip(reversed(at), reversed(sizes))]
         grid[image, *at] = theta[image] @ np.array([*place, mp.one], dtype=object)
     return grid
 

@@ -1,6 +1,7 @@
 """Cases of resizing."""
 
 import warnings
+from typing import Any
 
 import numpy as np
 import torch.nn.functional as F
@@ -10,9 +11,7 @@ from reference.case import Case, ModuleCase, Operation, build, normal
 from reference.exact import PI, mp
 
 
-def _interpolate(
-    x, size=None, scale_factor=None, mode="nearest", align_corners=None, recompute_scale_factor=None, antialias=False
-):
+def _interpolate(x, size=None, scale_factor=None, mode="nearest", align_corners=None, recompute_scale_factor=None, antialias=False):
     count = x.ndim - 2
     factors = scale_factor if isinstance(scale_factor, tuple) else (scale_factor,) * count
     sizes = size if isinstance(size, tuple) else (size,) * count
@@ -61,6 +60,7 @@ def _row(i, n, m, factor, mode, align_corners, antialias):
 
 
 def cubic(d, a):
+    """The kernel of cubic convolution at a distance."""
     return (a + 2) * d**3 - (a + 3) * d**2 + 1 if d <= 1 else a * d**3 - 5 * a * d**2 + 8 * a * d - 4 * a
 
 
@@ -68,7 +68,7 @@ def _sinc(d):
     return mp.sin(PI * d) / (PI * d) if d else mp.one
 
 
-def _upsample(x, **constants):
+def _upsample(x, **constants: Any):
     with warnings.catch_warnings(action="ignore", category=UserWarning):  # that it is an old name
         return F.upsample(x, **constants)
 
@@ -82,7 +82,7 @@ _ONE_COLUMN = "its forward writes the first row of a single column into all"
 _STAYS = "its forward takes an axis of equal size for one that stays, its backward does not"
 
 
-def _sizes(mode, axes, label="", **constants):
+def _sizes(mode, axes, label="", **constants: Any):
     """Larger, smaller, by a factor, and by the factor that the sizes have."""
     x, constants = (normal(*_SHAPES[axes]),), {"mode": mode, **constants}
     what = f"{mode}, {axes - 2} axes{label}"
@@ -197,7 +197,8 @@ MODULES = (
     ModuleCase(build("Upsample", 5, mode="nearest-exact"), Case("to a size", (normal(2, 2, 3),))),
     ModuleCase(build("Upsample", size=(5, 2), mode="bicubic"), Case("two axes", (normal(2, 2, 3, 4),))),
     ModuleCase(
-        build("Upsample", scale_factor=(1.5, 0.5, 3.0), mode="trilinear", align_corners=True), Case("corners", (normal(1, 2, 2, 3, 2),))
+        build("Upsample", scale_factor=(1.5, 0.5, 3.0), mode="trilinear", align_corners=True),
+        Case("corners", (normal(1, 2, 2, 3, 2),)),
     ),
     ModuleCase(
         build("Upsample", scale_factor=2.6, mode="linear", recompute_scale_factor=True), Case("recomputed", (normal(1, 2, 4),))
