@@ -72,7 +72,9 @@ def grid_sample(
     def matrix(factors):
         """Of each place, the pixels that it reads, each with the product of these factors along the axes."""
         values = reduce(partial(_pairs, np.multiply), factors).T.reshape(-1)
-        return csr_array((values, columns, starts), shape=(batch * count, len(rows)))
+        reads = csr_array((values, columns, starts), shape=(batch * count, len(rows)))
+        reads.check_format()  # SciPy's product trusts the columns: a wrong one would read other memory
+        return reads
 
     output = (matrix(weights) @ rows).reshape(batch, count, channels).swapaxes(1, 2).reshape(batch, channels, *places)
     shape, dtype = output.shape, output.dtype

@@ -66,7 +66,7 @@ def interpolate(
                area: 1 / count for the inputs j that overlap [i n / m, (i + 1) n / m]
     Backward:  grad_x = Wᵀ grad_y along each axis
     Shapes:    x (N, C, n₁, …), y (N, C, m₁, …) with one to three such axes; mᵢ = size or ⌊nᵢ · scale_factor⌋
-    Kinks:     beyond the edges the edge is repeated, but with antialias left out. ⌊·⌋ is taken in single precision, of a product in
+    Kinks:     beyond the edges the edge is repeated, but with antialias left out. ⌊·⌋ is taken in single precision, of a place in
                the dtype of x, as in torch. Also as there, an axis with m = n stays as it is, but for nearest and plain bicubic,
                which a factor such as 1.01 moves. (In the backward of these two, torch forgets that; here it is the transpose.)
     Source:    Keys 1981, Cubic convolution interpolation for digital image processing
@@ -154,10 +154,12 @@ def _transposed(index: Array, weight: Array, inputs: int) -> tuple[Array, Array]
 
 
 def _nearest(n: int, m: int, scale: float | None, exact: bool, dtype: Any) -> tuple[Array, Array]:
-    """One input each. Where the product is close to an integer, its rounding decides: it is rounded where torch rounds it."""
-    ratio = dtype.type(n) / dtype.type(m) if scale is None else dtype.type(1.0 / scale)
-    index = np.floor(((np.arange(m, dtype=dtype) + dtype.type(0.5 * exact)) * ratio).astype(np.float32))
-    return np.minimum(index.astype(int), n - 1)[None], np.ones((1, m))
+    """One input each. Where its place is close to an integer, rounding decides: it is rounded where torch rounds it."""
+    ratio = float(dtype.type(n) / dtype.type(m) if scale is None else dtype.type(1.0 / scale))
+    i = np.arange(m)
+    place = ((i + 0.5) * ratio - 0.5).astype(dtype) + 0.5 if exact else (i * ratio).astype(dtype)
+    index = np.floor(place.astype(np.float32)).astype(int)
+    return np.minimum(index, n - 1)[None], np.ones((1, m))
 
 
 def _area(n: int, m: int) -> tuple[Array, Array]:
@@ -178,7 +180,7 @@ def _filtered(n: int, m: int, scale: float | None, mode: str, align_corners: boo
     else:
         ratio = np.longdouble(n) / m if scale is None else 1 / np.longdouble(scale)
     place = i * ratio if align_corners and not antialias else (i + 0.5) * ratio - 0.5
-    stretch = max(float(ratio), 1.0) if antialias else 1.0
+    stretch = np.maximum(ratio, 1.0) if antialias else 1.0
     radius = {"bicubic": 2, "lanczos": 3}.get(mode, 1)
     reach = radius * stretch
     index = np.floor(place - reach).astype(int) + 1 + np.arange(math.ceil(2 * reach))[:, None]
