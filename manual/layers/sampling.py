@@ -119,7 +119,7 @@ def _taps(c: Array, n: int, mode: str, padding_mode: str, align_corners: bool) -
         p, moves = _padded(p, n, padding_mode, align_corners)
         if mode == "nearest":
             pixel = np.rint(p)[None]
-            weight, slope = np.ones_like(pixel), np.zeros_like(pixel)
+            weight = slope = np.ones_like(pixel)  # it goes in steps, and nobody reads a slope
         else:
             first = np.floor(p)
             pixel, weight, slope = np.stack([first, first + 1.0]), np.stack([1.0 - (p - first), p - first]), moves * half
@@ -134,7 +134,7 @@ def _padded(p: Array, n: int, padding_mode: str, align_corners: bool) -> tuple[A
         return p, slope
     if padding_mode == "reflection":
         low, span = (0.0, max(n - 1.0, 1.0)) if align_corners else (-0.5, float(n))
-        slope = np.sign(p - low)
+        slope = np.sign(p)
         turns, p = np.divmod(abs(p - low), span)
         odd = turns % 2.0
         slope *= 1.0 - 2.0 * odd

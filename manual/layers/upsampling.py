@@ -144,7 +144,7 @@ def _transposed(index: Array, weight: Array, inputs: int) -> tuple[Array, Array]
     """The taps of the transpose: of each input, the outputs that read it. Those who are read less have some of weight 0."""
     tap, output = np.nonzero(weight)
     read = index[tap, output]
-    order = read.argsort(kind="stable")
+    order = read.argsort()
     tap, output, read = tap[order], output[order], read[order]
     k = np.arange(len(read)) - np.searchsorted(read, read)  # the how manieth reader of its input
     shape = (int(k.max(initial=0)) + 1, inputs)
@@ -175,9 +175,10 @@ def _filtered(n: int, m: int, scale: float | None, mode: str, align_corners: boo
     if n == m and (antialias or mode != "bicubic"):  # whatever the factor, torch leaves such an axis alone
         return np.arange(m)[None], np.ones((1, m))
     i = np.arange(m, dtype=np.longdouble)  # so that a weight is right to its last digit also where the place is far from 0
-    if align_corners:
-        ratio = np.longdouble(n - 1) / (m - 1) if m > 1 else np.longdouble(0)
-    else:
+    ratio: Any = 0.0
+    if align_corners and m > 1:
+        ratio = np.longdouble(n - 1) / (m - 1)
+    elif not align_corners:
         ratio = np.longdouble(n) / m if scale is None else 1 / np.longdouble(scale)
     place = i * ratio if align_corners and not antialias else (i + 0.5) * ratio - 0.5
     stretch = np.maximum(ratio, 1.0) if antialias else 1.0

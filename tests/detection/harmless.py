@@ -24,11 +24,42 @@ ZERO = "0 is divided, by whatever is not 0"
 DIGITS = "gains digits, but none that r ≤ 30 would miss"
 SHAPE = "the checks look at the shape alone"
 ONLY = "the only entry is the last as well"
+NOTHING = "of no output at all torch has no gradient, and no case; the chapter's own tests do"
 MODULE = "what a module does without need is seen by tests/test_module.py"
 
 HARMLESS: dict[str, dict[tuple[str, str], str]] = {
     "linear": {("return grad.copy() if", "grad.copy()"): SLOWER},
     "bilinear": {("if need_x1 or need_weight:", "if True:"): UNWANTED},
+    "interpolate": {
+        ("axes.append(", "weight"): SLOWER,
+        ("output = np.ascontiguousarray(", "x"): SLOWER,
+        ("grad = np.ascontiguousarray(", "cotangent(op, grad_output, out_shape, dtype)"): SLOWER,
+        ("k = np.arange(", "np.arange(len(read))"): SLOWER,
+        ("k = np.arange(", "np.arange(len(read)) + np.searchsorted(read, read)"): SLOWER,
+        ("k = np.arange(", "zeroed(np.searchsorted(read, read))"): SLOWER,
+        ("shape = (int(k.max(", "k.max()"): NOTHING,
+        ("shape = (int(k.max(", "-1"): NOTHING,
+        ("if len(index) == 1 and", "if False:"): SLOWER,
+        ("ratio = np.longdouble(n) / m", "n"): DIGITS,
+        ("ratio = np.longdouble(n) / m", "scale"): DIGITS,
+        ("near = d < 1.0", "d <= 1.0"): SAME,
+        ("near = d < 1.0", "d < 1.001"): NEVER_THERE,
+    },
+    "grid_sample": {
+        ("columns = ", "-1"): NEVER_THERE,
+        ("reads.check_format()", "pass"): "wrong columns come of faults alone",
+        ("pixel, weight, slope = ", "first + 1.001"): "places of pixels are cut down to integers",
+        ("return (np.where(", "np.where((pixel >= 0.0) & (pixel < n), pixel, -1.0)"): "SciPy makes integers of them",
+        (
+            "return (np.where(",
+            "pixel < n",
+        ): "places that no integer holds are not among the cases; the chapter's own tests have them",
+        ("return (np.fmin(", "n - 1.001"): NEVER_THERE,
+    },
+    "affine_grid": {
+        ("batch, _, *sizes = ", "require_integer(op, 'size', n)"): REFUSED,
+        ("batch, _, *sizes = ", "0"): REFUSED,
+    },
     "leaky_relu": {
         ("finite = ", "zeroed(math.isfinite(negative_slope))"): SLOWER,
         ("finite = ", "negative_slope"): INFINITE,

@@ -263,6 +263,11 @@ def test_area_without_channels():
         assert backward(output)[0].shape == shape
 
 
+def test_area_without_outputs():
+    _, backward = manual.interpolate(line(1, 2, 3), size=0, mode="area")
+    np.testing.assert_array_equal(backward(np.zeros((1, 1, 0)))[0], np.zeros((1, 1, 3)))
+
+
 def test_modules_keep_what_they_are_given():
     assert repr(manual.Upsample(scale_factor=2.0)) == repr(torch.nn.Upsample(scale_factor=2.0))
     assert repr(manual.Upsample(5, mode="bilinear")) == repr(torch.nn.Upsample(5, mode="bilinear"))

@@ -1,5 +1,6 @@
 """Cases of reading at any places."""
 
+import warnings
 from itertools import product
 from math import prod
 
@@ -81,6 +82,11 @@ def _affine_grid(theta, size, align_corners=None):
     return grid
 
 
+def _torchs_affine_grid(theta, size, align_corners):
+    with warnings.catch_warnings(action="ignore", category=UserWarning):  # that a single row was once elsewhere
+        return F.affine_grid(theta, size, align_corners=align_corners)
+
+
 def places(shape, sizes, align_corners, beyond=1):
     """Coordinates of random places, up to so many pixels beyond the edges, none of them near a pixel or halfway between two."""
 
@@ -138,7 +144,7 @@ OPERATIONS = (
     ),
     Operation(
         manual.affine_grid,
-        F.affine_grid,
+        _torchs_affine_grid,
         _affine_grid,
         cases=(
             *(
@@ -151,6 +157,7 @@ OPERATIONS = (
                 for corners in (False, True)
             ),
             Case("one row", (normal(2, 2, 3),), {"size": (2, 1, 1, 3), "align_corners": False}),
+            Case("one row, corners", (normal(2, 2, 3),), {"size": (2, 1, 1, 3), "align_corners": True}),
             Case("one pixel", (normal(2, 2, 3),), {"size": (2, 1, 1, 1), "align_corners": False}),
         ),
         small=Case("(2, 1, 16, 16)", (normal(2, 2, 3),), {"size": (2, 1, 16, 16), "align_corners": False}),

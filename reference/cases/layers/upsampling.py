@@ -114,7 +114,11 @@ _antialiased = [
             torch_loses=_WEIGHTS,
         )
         for mode in ("bilinear", "bicubic")
-        for what, shape, constants in (("larger", (1, 2, 3, 2), {"size": (5, 3)}), ("smaller", (1, 1, 7, 5), {"size": (3, 2)}))
+        for what, shape, constants in (
+            ("larger", (1, 2, 3, 2), {"size": (5, 3)}),
+            ("smaller", (1, 1, 7, 5), {"size": (3, 2)}),
+            ("a single row", (1, 1, 4, 2), {"size": (1, 3)}),
+        )
     ),
     *(
         Case(f"{mode}, antialias, one column", (normal(1, 1, 6, 1),), {**constants, "size": (3, 1)}, torch_loses=_ONE_COLUMN)
