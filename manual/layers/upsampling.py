@@ -116,6 +116,8 @@ def _interpolate(
         if not needed(op, needs, 1)[0]:
             return (None,)
         grad = np.ascontiguousarray(cotangent(op, grad_output, out_shape, dtype))
+        if grad.size == 0:
+            return (np.zeros(in_shape, dtype),)
         for axis, index, weight in axes:
             grad = _along(grad, axis, *_transposed(index, weight, in_shape[axis]))
         return (grad,)
@@ -147,7 +149,7 @@ def _transposed(index: Array, weight: Array, inputs: int) -> tuple[Array, Array]
     order = read.argsort()
     tap, output, read = tap[order], output[order], read[order]
     k = np.arange(len(read)) - np.searchsorted(read, read)  # the how manieth reader of its input
-    shape = (int(k.max(initial=0)) + 1, inputs)
+    shape = (int(k.max()) + 1, inputs)
     of_output, back = np.zeros(shape, int), np.zeros(shape, weight.dtype)
     of_output[k, read], back[k, read] = output, weight[tap, output]
     return of_output, back
@@ -158,7 +160,7 @@ def _nearest(n: int, m: int, scale: float | None, exact: bool, dtype: Any) -> tu
     ratio = float(dtype.type(n) / dtype.type(m) if scale is None else dtype.type(1.0 / scale))
     i = np.arange(m)
     place = ((i + 0.5) * ratio - 0.5).astype(dtype) + 0.5 if exact else (i * ratio).astype(dtype)
-    index = np.floor(place.astype(np.float32)).astype(int)
+    index = place.astype(np.float32).astype(int)
     return np.minimum(index, n - 1)[None], np.ones((1, m))
 
 
