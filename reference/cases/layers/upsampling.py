@@ -150,6 +150,8 @@ _plain = [
     Case("a single output, corners", (normal(1, 2, 4),), {"mode": "linear", "size": 1, "align_corners": True}),
     Case("a single input", (normal(2, 2, 1, 1),), {"mode": "bicubic", "size": (2, 3)}),
     *(Case(f"{mode}, the same size", (normal(2, 1, 3),), {"mode": mode, "size": 3}) for mode in ("nearest", "linear", "area")),
+    Case("nearest, just below a pixel", (normal(1, 2, 5),), {"scale_factor": 0.5001}),  # 1 / 0.5001 is 1.9996
+    Case("nearest-exact, just below a pixel", (normal(1, 2, 5),), {"scale_factor": 0.25004, "mode": "nearest-exact"}),
     Case("linear, a factor and the same size", (normal(1, 2, 4),), {"mode": "linear", "scale_factor": 1.2}),
     Case("nearest, a factor and the same size", (normal(1, 2, 4),), {"scale_factor": 1.2}, torch_loses=_OWN_PLACES),
     Case(
