@@ -34,7 +34,9 @@ from manual.layers.normalization import *
 from manual.layers.padding import *
 from manual.layers.rearrange import *
 from manual.layers.response_norm import *
+from manual.layers.sampling import *
 from manual.layers.transposed_convolution import *
+from manual.layers.upsampling import *
 from manual.losses.adaptive import *
 from manual.losses.binary import *
 from manual.losses.classification import *

@@ -2,6 +2,7 @@
 
 _REASONS = {
     "deprecated in torch": "Container",
+    "deprecated in torch: `interpolate` with that mode": "upsample_bilinear upsample_nearest",
     "a NumPy module lives on one processor, in one process": "DataParallel SyncBatchNorm",
     "no operation changes its inputs; its namesake without the underscore is here": """
         celu_ elu_ hardtanh_ leaky_relu_ relu_ rrelu_ selu_ threshold_
@@ -24,10 +25,6 @@ _REASONS = {
     "chapter to come: dropout": """
         AlphaDropout Dropout Dropout1d Dropout2d Dropout3d FeatureAlphaDropout alpha_dropout dropout dropout1d dropout2d dropout3d
         feature_alpha_dropout
-    """,
-    "chapter to come: upsampling": """
-        Upsample UpsamplingBilinear2d UpsamplingNearest2d affine_grid grid_sample interpolate upsample upsample_bilinear
-        upsample_nearest
     """,
     "chapter to come: attention and transformers": """
         MultiheadAttention Transformer TransformerDecoder TransformerDecoderLayer TransformerEncoder TransformerEncoderLayer

@@ -180,6 +180,8 @@ def check_refusals(operation, data):
             return
         if type(value) is list and not value and "tuple" in str(parameter.annotation):
             return  # no integers, which are as many as an operation of any number of axes may take
+        if kind == "tuple[float, ...]" and isinstance(value, list | tuple):  # may be right
+            return
         constants[parameter.name] = value
     else:
         if position >= len(arguments):

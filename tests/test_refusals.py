@@ -131,6 +131,8 @@ WRONG = {  # by what stands in the annotation
     "tuple[int | None, ...]": (None, 1j, "a", True, 1.0, [1.0, 1.0], [True], {}, np.ones(2)),
     "tuple[float, ...]": (1j, "a", True, [1j, 1j], [True], {}, np.ones(2)),
     "tuple[int, ...]": (1j, "a", True, 1.0, [1.0, 1.0], [True], {}, np.ones(2)),
+    "tuple[float, ...]": (1j, "a", True, [True], ["a"], {}, np.ones(2), -1.0, math.nan),
+    "bool | None": (1j, "a", [0, 0], 1, 0.0, np.ones(2)),
     "int | None": (1j, "a", [0, 0], True, 1.0),
     "int": (*NO_NUMBER, 1.0, np.float64(1)),
     "float | None": NO_NUMBER[1:],

@@ -20,7 +20,9 @@ from reference.cases.layers import (
     padding,
     rearrange,
     response_norm,
+    sampling,
     transposed_convolution,
+    upsampling,
 )
 from reference.cases.losses import (
     adaptive,
@@ -53,6 +55,8 @@ CHAPTERS = (
     average_pooling,
     adaptive_pooling,
     fractional_pooling,
+    upsampling,
+    sampling,
     piecewise,
     hard,
     smooth,

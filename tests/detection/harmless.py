@@ -34,6 +34,7 @@ EMPTY = "torch's backward fails for an empty batch, so there is no case; the cha
 REST = "whatever is subtracted first, what is left of the mean is subtracted after it"
 PADDING = "of a window wholly in the padding, where torch reads and writes out of bounds; the chapter's own tests have one"
 NOTHING = "torch has no backward for an output of nothing; the chapter's own tests have one"
+ROUNDED = "in no case rounding decides; the chapter's own tests have the sizes where it does"
 
 HARMLESS: dict[str, dict[tuple[str, str], str]] = {
     "linear": {("return grad.copy() if", "grad.copy()"): SLOWER},
@@ -447,6 +448,49 @@ HARMLESS: dict[str, dict[tuple[str, str], str]] = {
             "self.call(self._operation, input, kernel_size=self.kernel_size, output_size=self.output_size, "
             "output_ratio=self.output_ratio, return_indices=self.return_indices, _random_samples=self._random_samples)",
         ): RANDOM
+    },
+    "interpolate": {
+        ("axes.append(", "weight"): SLOWER,
+        ("output = np.ascontiguousarray(", "x"): SLOWER,
+        ("grad = np.ascontiguousarray(", "cotangent(op, grad_output, out_shape, dtype)"): SLOWER,
+        ("k = np.arange(", "np.arange(len(read))"): SLOWER,
+        ("k = np.arange(", "np.arange(len(read)) + np.searchsorted(read, read)"): SLOWER,
+        ("k = np.arange(", "zeroed(np.searchsorted(read, read))"): SLOWER,
+        ("if grad.size == 0:", "if False:"): NOTHING,
+        ("if len(index) == 1 and", "if False:"): SLOWER,
+        ("ratio = np.longdouble(n) / m", "n"): DIGITS,
+        ("ratio = np.longdouble(n) / m", "scale"): DIGITS,
+        ("near = d < 1.0", "d <= 1.0"): SAME,
+        ("near = d < 1.0", "d < 1.001"): NEVER_THERE,
+        ("index = start + np.arange(", "(end - start).max()"): NOTHING,
+        ("index = start + np.arange(", "0"): NOTHING,
+        ("index = start + np.arange(", "end"): SLOWER,
+        ("index = start + np.arange(", "end + start"): SLOWER,
+        ("place = ", "(i + 0.5) * ratio - 0.5"): ROUNDED,
+        ("place = ", "i * ratio"): ROUNDED,
+        ("index = place", "place"): ROUNDED,
+        ("return (np.minimum(index, n - 1)", "index"): NEVER_THERE,
+        ("return (np.minimum(index, n - 1)", "n"): NEVER_THERE,
+        ("return (np.minimum(index, n - 1)", "n + 1"): NEVER_THERE,
+        ("return (np.minimum(index, n - 1)", "0"): NEVER_THERE,
+        ("least = ", "0"): REFUSED,
+        ("least = ", "1"): REFUSED,
+        ("least = ", "-1"): REFUSED,
+    },
+    "grid_sample": {
+        ("columns = ", "-1"): NEVER_THERE,
+        ("reads.check_format()", "pass"): "wrong columns come of faults alone",
+        ("pixel, weight, slope = ", "first + 1.001"): "places of pixels are cut down to integers",
+        ("return (np.where(", "np.where((pixel >= 0.0) & (pixel < n), pixel, -1.0)"): "SciPy makes integers of them",
+        (
+            "return (np.where(",
+            "pixel < n",
+        ): "places that no integer holds are not among the cases; the chapter's own tests have them",
+        ("return (np.fmin(", "n - 1.001"): NEVER_THERE,
+    },
+    "affine_grid": {
+        ("batch, _, *sizes = ", "require_integer(op, 'size', n)"): REFUSED,
+        ("batch, _, *sizes = ", "0"): REFUSED,
     },
 }
 
