@@ -19,6 +19,7 @@ from manual.activations.piecewise import *
 from manual.activations.smooth import *
 from manual.containers import *
 from manual.layers.distance import *
+from manual.layers.dropout import *
 from manual.layers.linear import *
 from manual.layers.padding import *
 from manual.layers.rearrange import *

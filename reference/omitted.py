@@ -20,7 +20,6 @@ _REASONS = {
         BatchNorm1d BatchNorm2d BatchNorm3d CrossMapLRN2d GroupNorm InstanceNorm1d InstanceNorm2d InstanceNorm3d LayerNorm
         LocalResponseNorm RMSNorm
     """,
-    "chapter to come: dropout": "AlphaDropout Dropout Dropout1d Dropout2d Dropout3d FeatureAlphaDropout",
     "chapter to come: embedding": "Embedding EmbeddingBag",
     "chapter to come: attention and transformers": """
         MultiheadAttention Transformer TransformerDecoder TransformerDecoderLayer TransformerEncoder TransformerEncoderLayer
@@ -45,7 +44,7 @@ _ARGUMENTS = {
 
 _OWN_ARGUMENTS = {
     "randomness comes from a `numpy.random.Generator`": "generator",
-    "what was drawn can be given": "noise",
+    "what was drawn can be given": "noise mask",
 }
 
 _DEFAULTS = {

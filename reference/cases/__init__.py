@@ -3,7 +3,7 @@
 from reference.case import ModuleCase, Operation
 from reference.cases import containers
 from reference.cases.activations import exponential, gated, hard, normalized, piecewise, smooth
-from reference.cases.layers import distance, linear, padding, rearrange
+from reference.cases.layers import distance, dropout, linear, padding, rearrange
 from reference.cases.losses import (
     adaptive,
     binary,
@@ -22,6 +22,7 @@ CHAPTERS = (
     padding,
     rearrange,
     distance,
+    dropout,
     piecewise,
     hard,
     smooth,

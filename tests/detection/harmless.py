@@ -10,6 +10,7 @@ NEVER_THERE = "no number comes there that this treats otherwise"
 SAME = "both ways are right, to the last digits"
 REFUSED = "decides what is refused, and with which words; the tests of errors see it"
 RANDOM = "draws random numbers, which no case compares; the chapter's own tests do"
+EVALUATION = "a case of a module is one in training; the chapter's own tests have evaluation"
 NUMBER = "of a single number NumPy makes a scalar, which is as good as an array of no axis"
 NOT_AN_ARRAY = "only for arguments that no case can hold, as they are not arrays; the chapter's own tests do"
 CHUNKS = "how many samples are taken at once changes the memory alone, which the chapter's own tests measure"
@@ -48,6 +49,19 @@ HARMLESS: dict[str, dict[tuple[str, str], str]] = {
         ("scale = ", "np.frexp(extreme)[1] + 1"): DIGITS,
         ("scale = ", "0"): DIGITS,
         ("scale = ", "extreme - ~found"): ZERO,
+    },
+    "dropout": {
+        ("if mask is not None:", "if True:"): RANDOM,
+        ("return np.random.default_rng(", "np.random.default_rng(generator).random(shape, np.float32) <= 1.0 - p"): RANDOM,
+        ("return np.random.default_rng(", "np.random.default_rng(generator).random(shape, np.float32) >= 1.0 - p"): RANDOM,
+        ("return np.random.default_rng(", "zeroed(np.random.default_rng(generator).random(shape, np.float32))"): RANDOM,
+        ("return np.random.default_rng(", "np.random.default_rng(generator)"): RANDOM,
+        ("return np.random.default_rng(", "zeroed(np.random.default_rng(generator))"): RANDOM,
+        ("return np.random.default_rng(", "generator"): RANDOM,
+        ("return np.random.default_rng(", "1.0"): RANDOM,
+        ("return np.random.default_rng(", "p"): RANDOM,
+        ("return np.random.default_rng(", "1.0 + p"): RANDOM,
+        ("return np.random.default_rng(", "1.001 - p"): RANDOM,
     },
     "leaky_relu": {
         ("finite = ", "zeroed(math.isfinite(negative_slope))"): SLOWER,
@@ -262,6 +276,28 @@ HARMLESS: dict[str, dict[tuple[str, str], str]] = {
         ("return lengths.reshape(count)", "lengths.reshape(count)"): "indices of any integer type are as good",
     },
     "Identity": {("return (grad_output if", "grad_output"): MODULE},
+    "Dropout": {
+        ("return dropout(", "dropout(input, p=self.p, generator=self.generator)"): EVALUATION,
+        ("return dropout(", "dropout(input, p=self.p, training=self.training)"): RANDOM,
+    },
+    "Dropout1d": {
+        ("return dropout1d(", "dropout1d(input, p=self.p, generator=self.generator)"): EVALUATION,
+        ("return dropout1d(", "dropout1d(input, p=self.p, training=self.training)"): RANDOM,
+    },
+    "Dropout2d": {
+        ("return dropout2d(", "dropout2d(input, p=self.p, generator=self.generator)"): EVALUATION,
+        ("return dropout2d(", "dropout2d(input, p=self.p, training=self.training)"): RANDOM,
+    },
+    "Dropout3d": {
+        ("return dropout3d(", "dropout3d(input, p=self.p, generator=self.generator)"): EVALUATION,
+        ("return dropout3d(", "dropout3d(input, p=self.p, training=self.training)"): RANDOM,
+    },
+    "AlphaDropout": {
+        ("return alpha_dropout(", "alpha_dropout(input, p=self.p, training=self.training)"): RANDOM,
+    },
+    "FeatureAlphaDropout": {
+        ("return feature_alpha_dropout(", "feature_alpha_dropout(input, p=self.p, training=self.training)"): RANDOM,
+    },
     "RReLU": {
         (
             "return rrelu(",
