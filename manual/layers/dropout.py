@@ -55,7 +55,8 @@ def _dropout(
 ) -> tuple[Array, Backward]:
     """Drop what is drawn along the first axes, as many as `drawn` says."""
     shape = x.shape[:drawn] + (1,) * (x.ndim - drawn)
-    _require_dropout(op, shape, p, training, mask, generator)
+    p = require_number(op, "p", p, "a number from 0 to 1")
+    _require_dropout(op, shape, training, mask, generator)
     if not training:
         return reshaped(op, x, x.shape)
     scale = 1.0 / (1.0 - p) if p < 1 else 0.0
@@ -75,9 +76,8 @@ def _kept(shape: tuple[int, ...], p: float, mask: Array | None, generator: np.ra
     return np.random.default_rng(generator).random(shape, np.float32) < 1.0 - p
 
 
-def _require_dropout(op: str, shape: tuple[int, ...], p: Any, training: Any, mask: Any, generator: Any) -> None:
+def _require_dropout(op: str, shape: tuple[int, ...], training: Any, mask: Any, generator: Any) -> None:
     """The checks that all make."""
-    require_number(op, "p", p, "a number from 0 to 1")
     require_flags(op, training=training)
     require_generator(op, generator)
     if mask is not None:
@@ -221,7 +221,8 @@ def _alpha_dropout(
 ) -> tuple[Array, Backward]:
     """The same for what is drawn along the first axes."""
     shape = x.shape[:drawn] + (1,) * (x.ndim - drawn)
-    _require_dropout(op, shape, p, training, mask, generator)
+    p = require_number(op, "p", p, "a number from 0 to 1")
+    _require_dropout(op, shape, training, mask, generator)
     if not training:
         return reshaped(op, x, x.shape)
     a = ((1.0 - p) * (1.0 + p * ALPHA**2)) ** -0.5 if p < 1 else 0.0
