@@ -23,6 +23,7 @@ from manual.layers.average_pooling import *
 from manual.layers.batch_norm import *
 from manual.layers.convolution import *
 from manual.layers.distance import *
+from manual.layers.dropout import *
 from manual.layers.embedding import *
 from manual.layers.embedding_bag import *
 from manual.layers.fold import *

@@ -61,6 +61,14 @@ def require_indices(op: str, name: str, array: Any) -> None:
         raise TypeError(f"{op}: {name} must hold integer indices, got {array.dtype}")
 
 
+def require_mask(op: str, name: str, array: Any, shape: tuple[int, ...]) -> None:
+    """Refuse what is not an array of truth values of this shape."""
+    _require_array(op, name, array)
+    if array.dtype != bool:
+        raise TypeError(f"{op}: {name} must hold True and False, got {array.dtype}")
+    require_shape(op, name, array, shape)
+
+
 def _require_array(op: str, name: str, array: Any, expected: str = "a NumPy array") -> None:
     """Refuse what is not an array, and arrays with an arithmetic of their own: masked ones, matrices, those with units."""
     kind = type(array)

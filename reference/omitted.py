@@ -22,10 +22,6 @@ _REASONS = {
         LazyBatchNorm1d LazyBatchNorm2d LazyBatchNorm3d LazyConv1d LazyConv2d LazyConv3d LazyConvTranspose1d LazyConvTranspose2d
         LazyConvTranspose3d LazyInstanceNorm1d LazyInstanceNorm2d LazyInstanceNorm3d
     """,
-    "chapter to come: dropout": """
-        AlphaDropout Dropout Dropout1d Dropout2d Dropout3d FeatureAlphaDropout alpha_dropout dropout dropout1d dropout2d dropout3d
-        feature_alpha_dropout
-    """,
     "chapter to come: attention and transformers": """
         MultiheadAttention Transformer TransformerDecoder TransformerDecoderLayer TransformerEncoder TransformerEncoderLayer
         multi_head_attention_forward scaled_dot_product_attention
@@ -49,7 +45,7 @@ _ARGUMENTS = {
 
 _OWN_ARGUMENTS = {
     "randomness comes from a `numpy.random.Generator`": "generator",
-    "what was drawn can be given": "noise",
+    "what was drawn can be given": "mask noise",
 }
 
 _DEFAULTS = {

@@ -39,10 +39,10 @@ def flatten(x: Array, /, *, start_dim: int = 0, end_dim: int = -1) -> tuple[Arra
     end = require_axis("flatten", x, end_dim, "end_dim") % len(shape)
     if start > end:
         raise ValueError(f"flatten: start_dim must not come after end_dim, got {start_dim} and {end_dim} for shape {x.shape}")
-    return _reshaped("flatten", x, (*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :]))
+    return reshaped("flatten", x, (*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :]))
 
 
-def _reshaped(op: str, x: Array, shape: tuple[int, ...]) -> tuple[Array, Backward]:
+def reshaped(op: str, x: Array, shape: tuple[int, ...]) -> tuple[Array, Backward]:
     """The same numbers in another shape; read-only, as they may be those of x."""
     output = x.reshape(shape)
     output.flags.writeable = False
@@ -82,7 +82,7 @@ def unflatten(x: Array, /, *, dim: int, sizes: tuple[int, ...]) -> tuple[Array, 
     _require_sizes(sizes, n)
     rest = -math.prod(sizes)  # where one of them is −1, the product of the others
     found = [n // rest if size == -1 else size for size in sizes]
-    return _reshaped("unflatten", x, (*x.shape[:axis], *found, *x.shape[axis + 1 :]))
+    return reshaped("unflatten", x, (*x.shape[:axis], *found, *x.shape[axis + 1 :]))
 
 
 def _require_sizes(sizes: Any, n: int) -> None:

@@ -24,21 +24,41 @@ ZERO = "0 is divided, by whatever is not 0"
 DIGITS = "gains digits, but none that r ≤ 30 would miss"
 SHAPE = "the checks look at the shape alone"
 ONLY = "the only entry is the last as well"
+VIEW = "makes the output a view of x in some cases, which tests/test_contract.py sees"
 MODULE = "what a module does without need is seen by tests/test_module.py"
 SPARSE = "a RowGradient and its dense() are the same gradient; the chapter's own tests see which of both it is, and that it is new"
 UNSIGNED = "only unsigned indices of 64 bits need it, which torch does not take; the chapter's own tests do"
 TABLE = "what a forward writes into the table is seen by the chapter's own tests"
-VIEW = "makes the output a view of x in some cases, which tests/test_contract.py sees"
 PARTS = "only the parts of a large array need it, which the tests of parts see"
 EMPTY = "torch's backward fails for an empty batch, so there is no case; the chapter's own tests see it"
 REST = "whatever is subtracted first, what is left of the mean is subtracted after it"
 PADDING = "of a window wholly in the padding, where torch reads and writes out of bounds; the chapter's own tests have one"
 NOTHING = "torch has no backward for an output of nothing; the chapter's own tests have one"
 ROUNDED = "in no case rounding decides; the chapter's own tests have the sizes where it does"
+EVALUATION = "a case of a module is one in training; the chapter's own tests have evaluation"
 
 HARMLESS: dict[str, dict[tuple[str, str], str]] = {
     "linear": {("return grad.copy() if", "grad.copy()"): SLOWER},
     "bilinear": {("if need_x1 or need_weight:", "if True:"): UNWANTED},
+    "pad": {
+        ("padded = ", "np.full(shape, value, x.dtype)"): SLOWER,
+        ("if mode != 'constant':", "if True:"): SLOWER,
+    },
+    "flatten": {("start = ", "require_axis('flatten', x, start_dim, 'start_dim')"): REFUSED},
+    "channel_shuffle": {("return x.reshape(", "x.reshape(n, groups, channels // groups, *rest).swapaxes(1, 2)"): VIEW},
+    "cosine_similarity": {("of_norm = ", "norm - (norm == 0.0)"): ZERO},
+    "pairwise_distance": {
+        ("if not (need_x1 or need_x2):", "if False:"): UNWANTED,
+        ("if p == 2.0:", "if False:"): SLOWER,
+        ("norm = np.max(", "p >= 0"): "p = 0 does not come there",
+        ("return x * ", "norm - (norm == 0.0)"): ZERO,
+        ("scale = ", "extreme + ~found"): DIGITS,
+        ("scale = ", "abs(p) <= 64.0"): DIGITS,
+        ("scale = ", "np.frexp(extreme)[1]"): DIGITS,
+        ("scale = ", "np.frexp(extreme)[1] + 1"): DIGITS,
+        ("scale = ", "0"): DIGITS,
+        ("scale = ", "extreme - ~found"): ZERO,
+    },
     "leaky_relu": {
         ("finite = ", "zeroed(math.isfinite(negative_slope))"): SLOWER,
         ("finite = ", "negative_slope"): INFINITE,
@@ -148,6 +168,7 @@ HARMLESS: dict[str, dict[tuple[str, str], str]] = {
         ("np.put_along_axis(", "1.0 - np.take_along_axis(output, largest, dim)"): "0 or NaN is subtracted as well as added",
         ("if hard and output.size", "hard and output.ndim"): "of an axis without entries torch takes no largest, and has no case",
     },
+    "mse_loss": {("for _ in range(2)", "1"): DIGITS},
     "gaussian_nll_loss": {
         ("variance = ", "_along(op, var, x)"): NOT_AN_ARRAY,
         ("variance = ", "zeroed(x.dtype.type(var))"): NOT_AN_ARRAY,
@@ -279,7 +300,6 @@ HARMLESS: dict[str, dict[tuple[str, str], str]] = {
         ("return (grad_x.reshape", "grad_x.reshape(input_.shape)"): MODULE,
         ("return network_backward(", "-1"): ONLY,
     },
-    "mse_loss": {("for _ in range(2)", "1"): DIGITS},
     "embedding": {
         ("if padding_idx is not None:", "if True:"): SLOWER,
         ("if sparse:", "if True:"): SPARSE,
@@ -327,25 +347,6 @@ HARMLESS: dict[str, dict[tuple[str, str], str]] = {
             "include_last_offset=self.include_last_offset, padding_idx=self.padding_idx)",
         ): SPARSE,
         ("clip_table(", "pass"): TABLE,
-    },
-    "pad": {
-        ("padded = ", "np.full(shape, value, x.dtype)"): SLOWER,
-        ("if mode != 'constant':", "if True:"): SLOWER,
-    },
-    "flatten": {("start = ", "require_axis('flatten', x, start_dim, 'start_dim')"): REFUSED},
-    "channel_shuffle": {("return x.reshape(", "x.reshape(n, groups, channels // groups, *rest).swapaxes(1, 2)"): VIEW},
-    "cosine_similarity": {("of_norm = ", "norm - (norm == 0.0)"): ZERO},
-    "pairwise_distance": {
-        ("if not (need_x1 or need_x2):", "if False:"): UNWANTED,
-        ("if p == 2.0:", "if False:"): SLOWER,
-        ("norm = np.max(", "p >= 0"): "p = 0 does not come there",
-        ("return x * ", "norm - (norm == 0.0)"): ZERO,
-        ("scale = ", "extreme + ~found"): DIGITS,
-        ("scale = ", "abs(p) <= 64.0"): DIGITS,
-        ("scale = ", "np.frexp(extreme)[1]"): DIGITS,
-        ("scale = ", "np.frexp(extreme)[1] + 1"): DIGITS,
-        ("scale = ", "0"): DIGITS,
-        ("scale = ", "extreme - ~found"): ZERO,
     },
     "conv1d": {
         ("stride, dilation = ", "0"): REFUSED,
@@ -491,6 +492,39 @@ HARMLESS: dict[str, dict[tuple[str, str], str]] = {
     "affine_grid": {
         ("batch, _, *sizes = ", "require_integer(op, 'size', n)"): REFUSED,
         ("batch, _, *sizes = ", "0"): REFUSED,
+    },
+    "dropout": {
+        ("if mask is not None:", "if True:"): RANDOM,
+        ("return np.random.default_rng(", "np.random.default_rng(generator).random(shape, np.float32) <= 1.0 - p"): RANDOM,
+        ("return np.random.default_rng(", "np.random.default_rng(generator).random(shape, np.float32) >= 1.0 - p"): RANDOM,
+        ("return np.random.default_rng(", "zeroed(np.random.default_rng(generator).random(shape, np.float32))"): RANDOM,
+        ("return np.random.default_rng(", "np.random.default_rng(generator)"): RANDOM,
+        ("return np.random.default_rng(", "zeroed(np.random.default_rng(generator))"): RANDOM,
+        ("return np.random.default_rng(", "generator"): RANDOM,
+        ("return np.random.default_rng(", "1.0"): RANDOM,
+        ("return np.random.default_rng(", "p"): RANDOM,
+        ("return np.random.default_rng(", "1.0 + p"): RANDOM,
+        ("return np.random.default_rng(", "1.001 - p"): RANDOM,
+    },
+    "Dropout": {
+        ("return dropout(", "dropout(input, p=self.p, generator=self.generator)"): EVALUATION,
+        ("return dropout(", "dropout(input, p=self.p, training=self.training)"): RANDOM,
+    },
+    "Dropout1d": {
+        ("return dropout1d(", "dropout1d(input, p=self.p, generator=self.generator)"): EVALUATION,
+        ("return dropout1d(", "dropout1d(input, p=self.p, training=self.training)"): RANDOM,
+    },
+    "Dropout2d": {
+        ("return dropout2d(", "dropout2d(input, p=self.p, generator=self.generator)"): EVALUATION,
+        ("return dropout2d(", "dropout2d(input, p=self.p, training=self.training)"): RANDOM,
+    },
+    "Dropout3d": {
+        ("return dropout3d(", "dropout3d(input, p=self.p, generator=self.generator)"): EVALUATION,
+        ("return dropout3d(", "dropout3d(input, p=self.p, training=self.training)"): RANDOM,
+    },
+    "AlphaDropout": {("return alpha_dropout(", "alpha_dropout(input, p=self.p, training=self.training)"): RANDOM},
+    "FeatureAlphaDropout": {
+        ("return feature_alpha_dropout(", "feature_alpha_dropout(input, p=self.p, training=self.training)"): RANDOM
     },
 }
 
