@@ -19,6 +19,7 @@ SETTINGS = {"get_num_threads", "set_num_threads"}
 FUNCTIONS = [name for name in manual.__all__ if inspect.isfunction(getattr(manual, name)) and name not in SETTINGS]
 CLASSES = [name for name in manual.__all__ if inspect.isclass(getattr(manual, name))]
 LAYERS = [name for name in CLASSES if issubclass(getattr(manual, name), manual.Module) and hasattr(torch.nn, name)]
+OPTIMIZERS = [name for name in CLASSES if hasattr(torch.optim, name)]
 BASES = {"Module"}
 WITHOUT_FORWARD = {"ModuleDict", "ModuleList", "ParameterDict", "ParameterList"}
 
@@ -96,10 +97,13 @@ def compared():
             if hasattr(theirs, method) and not takes_any(theirs, method) and name not in BASES | WITHOUT_FORWARD:
                 pair = parameters_of(getattr(manual, name), method), parameters_of(theirs, method)
                 yield f"{name}.{method}", *compare_arguments(name, *pair)
+    for name in OPTIMIZERS:
+        pair = (parameters_of(getattr(library, name), "__init__") for library in (manual, torch.optim))
+        yield name, *compare_arguments(name, *pair)
 
 
 def test_arguments_are_torchs():
-    """The arguments and defaults of every function, constructor and forward are torch's, but for what the tables say, and why."""
+    """Of functions, constructors, forwards and optimizers they are torch's, defaults too, but for what the tables say, and why."""
     found = list(compared())
     for name, left_out, own, other in found:
         assert left_out <= ARGUMENTS.keys(), name

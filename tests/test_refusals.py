@@ -269,6 +269,8 @@ EDGES = [
     ("ctc_loss: target_lengths", lambda v: CTC(np.array([[1], [1]]), (5, 5), (1, v)), 1, 10**12),
     ("AdaptiveLogSoftmaxWithLoss: cutoffs", lambda v: manual.AdaptiveLogSoftmaxWithLoss(4, 5, [v, 3]), 1, 0),
     ("AdaptiveLogSoftmaxWithLoss: cutoffs", lambda v: manual.AdaptiveLogSoftmaxWithLoss(4, 5, [1, v]), 4, 5),
+    ("AdaptiveLogSoftmaxWithLoss: n_classes", lambda v: manual.AdaptiveLogSoftmaxWithLoss(4, v, [1]), 2, 1),
+    ("AdaptiveLogSoftmaxWithLoss: in_features", lambda v: manual.AdaptiveLogSoftmaxWithLoss(v, 5, [2]), 0, -1),
     ("AdaptiveLogSoftmaxWithLoss: div_value", lambda v: manual.AdaptiveLogSoftmaxWithLoss(4, 5, [2], v), 0.5, 0.0),
     ("Linear: in_features", lambda v: manual.Linear(v, 3), 0, -1),
     ("Linear: out_features", lambda v: manual.Linear(3, v), np.int64(2), 2.0),

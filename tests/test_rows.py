@@ -1,10 +1,12 @@
 """The mechanism of rows: rows to rows and rows to numbers, along any axis of any array, whole and in parts."""
 
+import importlib
 import itertools
 
 import numpy as np
 import pytest
 
+import manual
 from manual.rows import by_groups, by_rows
 from manual.threads import LARGE
 
@@ -178,3 +180,30 @@ def test_groups(shape, with_common, axes):
         for got, grad in zip(backward(g, needs), backward_expected(g, needs), strict=True):
             assert (got is None) == (grad is None)
             np.testing.assert_array_equal(got, grad)
+
+
+@pytest.mark.parametrize(
+    ("chapter", "name", "target"),
+    [
+        ("losses.classification", "cross_entropy", np.array([0, 2])),
+        ("losses.classification", "cross_entropy", np.array([[0.5, 0.25, 0.25], [0.0, 1.0, 0.0]])),
+        ("losses.multi_margin", "multi_margin_loss", np.array([0, 2])),
+        ("losses.multi_margin", "multilabel_margin_loss", np.array([[0, -1, -1], [2, 1, -1]])),
+        ("activations.normalized", "softmax", None),
+    ],
+)
+def test_rows_are_asked_for_what_is_needed_alone(monkeypatch, chapter, name, target):
+    asked = []
+
+    def spied(*arguments, **constants):
+        output, backward = by_rows(*arguments, **constants)
+        return output, lambda grad_output, needs=None: (asked.append(needs), backward(grad_output, needs))[1]
+
+    monkeypatch.setattr(importlib.import_module(f"manual.{chapter}"), "by_rows", spied)
+    arrays = [integers(2, 3)] + ([] if target is None else [target])
+    output, backward = getattr(manual, name)(*arrays, **({} if len(arrays) == 2 else {"dim": 1}))
+    count = len(backward(np.ones_like(output)))
+    for need in (True, False):
+        asked.clear()
+        backward(np.ones_like(output), (need,) + (False,) * (count - 1))
+        assert asked == [(need,) + (False,) * (len(asked[0]) - 1)]

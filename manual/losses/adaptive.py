@@ -58,7 +58,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
     ) -> None:
         op = "AdaptiveLogSoftmaxWithLoss"
         require_integer(op, "in_features", in_features, least=0)
-        require_integer(op, "n_classes", n_classes, least=0)
+        require_integer(op, "n_classes", n_classes, least=2)
         div_value = require_number(op, "div_value", div_value, "a positive number")
         expected = f"integers that grow, at least one, from 1 to {n_classes - 1}"
         if not isinstance(cutoffs, Iterable):
