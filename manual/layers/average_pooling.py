@@ -13,7 +13,7 @@ import numpy as np
 from manual.contract import Array, Backward, cotangent, needed, require_flags, require_integer, require_number
 from manual.layers.max_pooling import Sizes, largest_of_windows, sliding_windows
 from manual.module import Module
-from manual.windows import Windows
+from manual.windows import Windows, by_images
 
 __all__ = [
     "AvgPool1d",
@@ -149,16 +149,21 @@ def means_of_windows(op: str, x: Array, windows: list[Windows], divisors: list[A
 
 def sums_of_windows(x: Array, windows: list[Windows]) -> tuple[Array, Callable[[Array], Array]]:
     """Sum along each axis; return the sums, and what gives each cell the sum of the gradients of its windows."""
-    y, shapes = x, []
-    for along in windows:
-        shapes.append(y.shape)
-        y = _sums_along(y, along)
 
-    def backward(grad):
-        for along, shape in zip(reversed(windows), reversed(shapes)):
-            grad = _to_cells_along(grad, along, shape)
-        return grad
+    def pool(images):
+        y, shapes = images, []
+        for along in windows:
+            shapes.append(y.shape)
+            y = _sums_along(y, along)
 
+        def backward(grad):
+            for along, shape in zip(reversed(windows), reversed(shapes)):
+                grad = _to_cells_along(grad, along, shape)
+            return grad
+
+        return (y,), backward
+
+    (y,), backward = by_images(pool, x, len(windows))
     return y, backward
 
 

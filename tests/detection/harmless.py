@@ -25,6 +25,8 @@ DIGITS = "gains digits, but none that r ≤ 30 would miss"
 SHAPE = "the checks look at the shape alone"
 ONLY = "the only entry is the last as well"
 MODULE = "what a module does without need is seen by tests/test_module.py"
+LAYOUT = "the cases are in order in memory; tests/test_agreement.py has them in other orders"
+PARTS = "no case is so large that it goes in parts; the chapter's own tests do"
 PADDING = "of a window wholly in the padding, where torch reads and writes out of bounds; the chapter's own tests have one"
 NOTHING = "torch has no backward for an output of nothing; the chapter's own tests have one"
 
@@ -32,6 +34,12 @@ HARMLESS: dict[str, dict[tuple[str, str], str]] = {
     "linear": {("return grad.copy() if", "grad.copy()"): SLOWER},
     "bilinear": {("if need_x1 or need_weight:", "if True:"): UNWANTED},
     "max_pool1d": {
+        ("outputs, backward_of_images = ", "pool(x)"): PARTS,
+        ("outputs, backward_of_images = ", "by_images(pool, x, len(windows))"): PARTS,
+        ("outputs, backward_of_images = ", "zeroed(len(windows))"): PARTS,
+        ("output_shape, dtype = ", "-1"): "indices have the shape of what they belong to",
+        ("return (outputs if", "-1"): ONLY,
+        ("return ((y,) if", "(y, index)"): PARTS,
         ("if return_indices:", "if True:"): SLOWER,
         ("np.minimum(coordinate", "pass"): PADDING,
         ("np.minimum(coordinate", "shape[along.axis]"): PADDING,
@@ -48,7 +56,12 @@ HARMLESS: dict[str, dict[tuple[str, str], str]] = {
         ("paddings = ", "-1"): REFUSED,
         ("dilations = ", "0"): REFUSED,
     },
-    "max_unpool1d": {("strides = ", "0"): REFUSED},
+    "max_unpool1d": {
+        ("strides = ", "0"): REFUSED,
+        ("places = ", "indices.reshape(pooled)"): LAYOUT,
+        ("np.put_along_axis(", "x.reshape(pooled)"): LAYOUT,
+    },
+    "avg_pool2d": {("(y,), backward = ", "zeroed(len(windows))"): PARTS},
     "lp_pool1d": {("return _largest_size(", "p >= 0.0"): NEVER_THERE},
     "adaptive_avg_pool2d": {
         ("if count is None", "count is None and count is not output_size"): REFUSED,

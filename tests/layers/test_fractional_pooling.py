@@ -35,6 +35,17 @@ def test_windows_begin_where_those_of_torch_do(dtype, name, sizes, output_size):
         np.testing.assert_array_equal(index, theirs[1])
 
 
+def test_many_images_keep_the_windows_of_their_own(small_parts):
+    """Other pooling takes a large array in parts."""
+    rng = np.random.default_rng(0)
+    x, samples = rng.standard_normal((4, 3, 9, 9)), rng.random((4, 3, 2))
+    constants = {"kernel_size": 2, "output_size": 5}
+    y, _ = manual.fractional_max_pool2d(x, **constants, _random_samples=samples)
+    for i in range(4):
+        alone, _ = manual.fractional_max_pool2d(x[i : i + 1], **constants, _random_samples=samples[i : i + 1])
+        np.testing.assert_array_equal(alone, y[i : i + 1])
+
+
 def test_samples_of_another_format_are_rounded_to_that_of_x():
     """With α = 1.5 and u just below ⅔, ⌊u α⌋ is 0 in float64, but 1 in float32, where u is rounded to just above."""
     samples = np.full((1, 1, 2), 2 / 3 - 1e-9)
