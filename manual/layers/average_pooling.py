@@ -183,6 +183,9 @@ def _to_cells_along(grad_y: Array, windows: Windows, shape: tuple[int, ...]) -> 
     return grad_x
 
 
+_OF_MEANS = "kernel_size", "stride", "padding", "ceil_mode", "count_include_pad"
+
+
 class _AvgPool(Module):
     _operation: Callable[..., tuple[Array, Backward]]
 
@@ -201,16 +204,8 @@ class _AvgPool(Module):
 
     def forward(self, input: Array) -> tuple[Array, Backward]:
         """Pool `input`, with or without a batch."""
-        return self.call(
-            self._operation,
-            input,
-            kernel_size=self.kernel_size,
-            stride=self.stride,
-            padding=self.padding,
-            ceil_mode=self.ceil_mode,
-            count_include_pad=self.count_include_pad,
-            divisor_override=self.divisor_override,
-        )
+        constants = {name: getattr(self, name) for name in _OF_MEANS}
+        return self.call(self._operation, input, **constants, divisor_override=self.divisor_override)
 
 
 class AvgPool1d(Module):
@@ -229,15 +224,7 @@ class AvgPool1d(Module):
 
     def forward(self, input: Array) -> tuple[Array, Backward]:
         """Pool `input`, with or without a batch."""
-        return self.call(
-            avg_pool1d,
-            input,
-            kernel_size=self.kernel_size,
-            stride=self.stride,
-            padding=self.padding,
-            ceil_mode=self.ceil_mode,
-            count_include_pad=self.count_include_pad,
-        )
+        return self.call(avg_pool1d, input, **{name: getattr(self, name) for name in _OF_MEANS})
 
 
 class AvgPool2d(_AvgPool):

@@ -208,8 +208,9 @@ def _largest_along(x: Array, windows: Windows) -> tuple[Array, Array]:
         largest, where = y[seen], place[seen]
         takes = candidate > largest
         takes |= np.isnan(candidate)
-        y[seen] = np.maximum(largest, candidate)
-        place[seen] = np.maximum(where, takes * where.dtype.type(k))  # a byte each, and so faster than any choice
+        # What slices see is changed in place, and assigned to itself, which costs nothing; what indices take is put back
+        y[seen] = np.maximum(largest, candidate, out=largest)
+        place[seen] = np.maximum(where, takes * where.dtype.type(k), out=where)  # bytes, and so faster than any choice
     return y, place
 
 
