@@ -6,8 +6,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from manual.contract import Array
+from manual.threads import in_threads, parts_of_rows
 
 Sizes = tuple[int, ...]
+Pooling = Callable[[Array], tuple[tuple[Array, ...], Callable[[Array], Array]]]
 
 
 class AxisWindows(NamedTuple):
@@ -58,3 +60,35 @@ def add(array: Array, cells: Any, numbers: Array) -> None:
 def put(array: Array, cells: Any, numbers: Array) -> None:
     """Add to cells that hold 0 as yet."""
     array[cells] = numbers
+
+
+def by_images(function: Pooling, x: Array, axes: int) -> tuple[tuple[Array, ...], Callable[[Array], Array]]:
+    """Apply to x what treats every image, of so many axes, by itself; the images of a large x in parts, which threads share.
+
+    `outputs, backward = function(images)`, and `backward(grad)` takes the gradient of the first output to the images.
+    """
+    images, sizes = math.prod(x.shape[:-axes]), x.shape[-axes:]
+    parts = parts_of_rows(images, math.prod(sizes))
+    if len(parts) <= 1:
+        return function(x)
+    flat = x.reshape(images, *sizes)
+    found: list[Any] = [None] * len(parts)
+
+    def forward_part(p):
+        found[p] = function(flat[parts[p]])
+
+    in_threads(forward_part, len(parts))
+    joined = [np.concatenate(of_parts) for of_parts in zip(*[outputs for outputs, _ in found])]
+    outputs = tuple([output.reshape(*x.shape[:-axes], *output.shape[1:]) for output in joined])
+
+    def backward(grad):
+        grad_images = grad.reshape(images, *grad.shape[-axes:])
+        grad_x = np.empty(flat.shape, x.dtype)
+
+        def backward_part(p):
+            grad_x[parts[p]] = found[p][1](grad_images[parts[p]])
+
+        in_threads(backward_part, len(parts))
+        return grad_x.reshape(x.shape)
+
+    return outputs, backward

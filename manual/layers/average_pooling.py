@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from manual.axis_windows import AxisWindows
+from manual.axis_windows import AxisWindows, by_images
 from manual.contract import Array, Backward, cotangent, needed, require_flags, require_integer, require_number
 from manual.layers.max_pooling import Sizes, largest_of_windows, sliding_windows
 from manual.module import Module
@@ -149,16 +149,21 @@ def means_of_windows(op: str, x: Array, windows: list[AxisWindows], divisors: li
 
 def sums_of_windows(x: Array, windows: list[AxisWindows]) -> tuple[Array, Callable[[Array], Array]]:
     """Sum along each axis; return the sums, and what gives each cell the sum of the gradients of its windows."""
-    y, shapes = x, []
-    for along in windows:
-        shapes.append(y.shape)
-        y = _sums_along(y, along)
 
-    def backward(grad):
-        for along, shape in zip(reversed(windows), reversed(shapes)):
-            grad = _to_cells_along(grad, along, shape)
-        return grad
+    def pool(images):
+        y, shapes = images, []
+        for along in windows:
+            shapes.append(y.shape)
+            y = _sums_along(y, along)
 
+        def backward(grad):
+            for along, shape in zip(reversed(windows), reversed(shapes)):
+                grad = _to_cells_along(grad, along, shape)
+            return grad
+
+        return (y,), backward
+
+    (y,), backward = by_images(pool, x, len(windows))
     return y, backward
 
 
@@ -176,6 +181,9 @@ def _to_cells_along(grad_y: Array, windows: AxisWindows, shape: tuple[int, ...])
     for seen, cells in windows.taps:
         windows.add(grad_x, cells, grad_y[seen])
     return grad_x
+
+
+_OF_MEANS = "kernel_size", "stride", "padding", "ceil_mode", "count_include_pad"
 
 
 class _AvgPool(Module):
@@ -196,16 +204,8 @@ class _AvgPool(Module):
 
     def forward(self, input: Array) -> tuple[Array, Backward]:
         """Pool `input`, with or without a batch."""
-        return self.call(
-            self._operation,
-            input,
-            kernel_size=self.kernel_size,
-            stride=self.stride,
-            padding=self.padding,
-            ceil_mode=self.ceil_mode,
-            count_include_pad=self.count_include_pad,
-            divisor_override=self.divisor_override,
-        )
+        constants = {name: getattr(self, name) for name in _OF_MEANS}
+        return self.call(self._operation, input, **constants, divisor_override=self.divisor_override)
 
 
 class AvgPool1d(Module):
@@ -224,15 +224,7 @@ class AvgPool1d(Module):
 
     def forward(self, input: Array) -> tuple[Array, Backward]:
         """Pool `input`, with or without a batch."""
-        return self.call(
-            avg_pool1d,
-            input,
-            kernel_size=self.kernel_size,
-            stride=self.stride,
-            padding=self.padding,
-            ceil_mode=self.ceil_mode,
-            count_include_pad=self.count_include_pad,
-        )
+        return self.call(avg_pool1d, input, **{name: getattr(self, name) for name in _OF_MEANS})
 
 
 class AvgPool2d(_AvgPool):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from manual.arrays import where_true
-from manual.axis_windows import AxisWindows, sliding
+from manual.axis_windows import AxisWindows, by_images, sliding
 from manual.contract import (
     Array,
     Backward,
@@ -156,6 +156,25 @@ def require_images(op: str, name: str, x: Array, axes: int, may_be_empty: int) -
 
 def largest_of_windows(op: str, x: Array, windows: list[AxisWindows], return_indices: bool) -> tuple[Any, Backward]:
     """Pool along each axis, the last first; return the largest, with its index in the image where that is asked for."""
+
+    def pool(images):
+        return _largest_of_images(images, windows, return_indices)
+
+    # Where each image has windows of its own, they stay together
+    outputs, backward_of_images = pool(x) if windows[0].start.ndim == x.ndim else by_images(pool, x, len(windows))
+    output_shape, dtype = outputs[0].shape, x.dtype
+
+    def backward(grad_output, needs=None):
+        (need_x,) = needed(op, needs, 1)
+        grad = cotangent(op, _without_indices(op, grad_output) if return_indices else grad_output, output_shape, dtype)
+        return (backward_of_images(grad) if need_x else None,)
+
+    return outputs if return_indices else outputs[0], backward
+
+
+def _largest_of_images(
+    x: Array, windows: list[AxisWindows], return_indices: bool
+) -> tuple[tuple[Array, ...], Callable[[Array], Array]]:
     y, index, cells, passes = x, None, 1, []
     for along in windows:
         shape = y.shape
@@ -166,18 +185,13 @@ def largest_of_windows(op: str, x: Array, windows: list[AxisWindows], return_ind
             np.minimum(coordinate, shape[along.axis] - 1, out=coordinate)  # of a window wholly in the padding, any cell
             index = coordinate if index is None else np.take_along_axis(index, coordinate, along.axis) + cells * coordinate
             cells *= shape[along.axis]
-    output_shape, dtype = y.shape, y.dtype
 
-    def backward(grad_output, needs=None):
-        (need_x,) = needed(op, needs, 1)
-        grad = cotangent(op, _without_indices(op, grad_output) if return_indices else grad_output, output_shape, dtype)
-        if not need_x:
-            return (None,)
+    def backward(grad):
         for along, shape, place in reversed(passes):
             grad = _to_largest_along(grad, along, shape, place)
-        return (grad,)
+        return grad
 
-    return (y, index) if return_indices else y, backward
+    return (y,) if index is None else (y, index), backward
 
 
 def _largest_along(x: Array, windows: AxisWindows) -> tuple[Array, Array]:
@@ -194,8 +208,9 @@ def _largest_along(x: Array, windows: AxisWindows) -> tuple[Array, Array]:
         largest, where = y[seen], place[seen]
         takes = candidate > largest
         takes |= np.isnan(candidate)
-        y[seen] = np.maximum(largest, candidate)
-        place[seen] = np.maximum(where, takes * where.dtype.type(k))  # a byte each, and so faster than any choice
+        # What slices see is changed in place, and assigned to itself, which costs nothing; what indices take is put back
+        y[seen] = np.maximum(largest, candidate, out=largest)
+        place[seen] = np.maximum(where, takes * where.dtype.type(k), out=where)  # bytes, and so faster than any choice
     return y, place
 
 

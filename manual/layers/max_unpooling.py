@@ -99,12 +99,12 @@ def _max_unpool(
     cells, output_shape, dtype = math.prod(sizes), (*x.shape[:-axes], *sizes), x.dtype
     if indices.size and not (indices.min() >= 0 and indices.max() < cells):
         raise ValueError(f"{op}: indices must lie in [0, {cells}) for an output of {sizes}, got {indices.min()} to {indices.max()}")
-    # Each image in a row; of an empty batch too, where −1 would not tell its length
+    # Each image in a row. In memory too they must lie in order, for the last of several numbers for a cell to be written last
     images = x.shape[:-axes]
     pooled = (*images, math.prod(x.shape[-axes:]))
-    places = indices.reshape(pooled)
+    places = np.ascontiguousarray(indices.reshape(pooled))
     y = np.zeros((*images, cells), dtype)
-    np.put_along_axis(y, places, x.reshape(pooled), -1)
+    np.put_along_axis(y, places, np.ascontiguousarray(x.reshape(pooled)), -1)
 
     def backward(grad_output, needs=None):
         need_x, _ = needed(op, needs, 2)

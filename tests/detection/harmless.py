@@ -24,40 +24,82 @@ ZERO = "0 is divided, by whatever is not 0"
 DIGITS = "gains digits, but none that r ≤ 30 would miss"
 SHAPE = "the checks look at the shape alone"
 ONLY = "the only entry is the last as well"
-VIEW = "makes the output a view of x in some cases, which tests/test_contract.py sees"
 MODULE = "what a module does without need is seen by tests/test_module.py"
+PADDING = "of a window wholly in the padding, where torch reads and writes out of bounds; the chapter's own tests have one"
+NOTHING = "torch has no backward for an output of nothing; the chapter's own tests have one"
+VIEW = "makes the output a view of x in some cases, which tests/test_contract.py sees"
 SPARSE = "a RowGradient and its dense() are the same gradient; the chapter's own tests see which of both it is, and that it is new"
 UNSIGNED = "only unsigned indices of 64 bits need it, which torch does not take; the chapter's own tests do"
 TABLE = "what a forward writes into the table is seen by the chapter's own tests"
 PARTS = "only the parts of a large array need it, which the tests of parts see"
 EMPTY = "torch's backward fails for an empty batch, so there is no case; the chapter's own tests see it"
 REST = "whatever is subtracted first, what is left of the mean is subtracted after it"
-PADDING = "of a window wholly in the padding, where torch reads and writes out of bounds; the chapter's own tests have one"
-NOTHING = "torch has no backward for an output of nothing; the chapter's own tests have one"
 ROUNDED = "in no case rounding decides; the chapter's own tests have the sizes where it does"
 EVALUATION = "a case of a module is one in training; the chapter's own tests have evaluation"
+LAYOUT = "the cases are in order in memory; tests/test_agreement.py has them in other orders"
 
 HARMLESS: dict[str, dict[tuple[str, str], str]] = {
     "linear": {("return grad.copy() if", "grad.copy()"): SLOWER},
     "bilinear": {("if need_x1 or need_weight:", "if True:"): UNWANTED},
-    "pad": {
-        ("padded = ", "np.full(shape, value, x.dtype)"): SLOWER,
-        ("if mode != 'constant':", "if True:"): SLOWER,
+    "max_pool1d": {
+        ("if return_indices:", "if True:"): SLOWER,
+        ("np.minimum(coordinate", "pass"): PADDING,
+        ("np.minimum(coordinate", "shape[along.axis]"): PADDING,
+        ("np.minimum(coordinate", "shape[along.axis] + 1"): PADDING,
+        ("np.minimum(coordinate", "0"): PADDING,
+        (
+            "place = ",
+            "zeroed(len(windows.taps))",
+        ): "no case has a window of 256 cells; the chapter's own tests do",
+        ("candidate = ", "x[cells]"): SLOWER,
+        ("if k == 0:", "if False:"): SLOWER,
+        ("kernels = ", "0"): REFUSED,
+        ("strides = ", "0"): REFUSED,
+        ("paddings = ", "-1"): REFUSED,
+        ("dilations = ", "0"): REFUSED,
+        ("outputs, backward_of_images = ", "pool(x)"): PARTS,
+        ("outputs, backward_of_images = ", "by_images(pool, x, len(windows))"): PARTS,
+        ("outputs, backward_of_images = ", "zeroed(len(windows))"): PARTS,
+        ("output_shape, dtype = ", "-1"): "indices have the shape of what they belong to",
+        ("return (outputs if", "-1"): ONLY,
+        ("return ((y,) if", "(y, index)"): PARTS,
     },
-    "flatten": {("start = ", "require_axis('flatten', x, start_dim, 'start_dim')"): REFUSED},
-    "channel_shuffle": {("return x.reshape(", "x.reshape(n, groups, channels // groups, *rest).swapaxes(1, 2)"): VIEW},
-    "cosine_similarity": {("of_norm = ", "norm - (norm == 0.0)"): ZERO},
-    "pairwise_distance": {
-        ("if not (need_x1 or need_x2):", "if False:"): UNWANTED,
-        ("if p == 2.0:", "if False:"): SLOWER,
-        ("norm = np.max(", "p >= 0"): "p = 0 does not come there",
-        ("return x * ", "norm - (norm == 0.0)"): ZERO,
-        ("scale = ", "extreme + ~found"): DIGITS,
-        ("scale = ", "abs(p) <= 64.0"): DIGITS,
-        ("scale = ", "np.frexp(extreme)[1]"): DIGITS,
-        ("scale = ", "np.frexp(extreme)[1] + 1"): DIGITS,
-        ("scale = ", "0"): DIGITS,
-        ("scale = ", "extreme - ~found"): ZERO,
+    "max_unpool1d": {
+        ("strides = ", "0"): REFUSED,
+        ("places = ", "indices.reshape(pooled)"): LAYOUT,
+        ("np.put_along_axis(", "x.reshape(pooled)"): LAYOUT,
+    },
+    "lp_pool1d": {("return _largest_size(", "p >= 0.0"): NEVER_THERE},
+    "adaptive_avg_pool2d": {
+        ("if count is None", "count is None and count is not output_size"): REFUSED,
+        ("if count is None", "count is None and axes > 1"): REFUSED,
+        ("if count is None", "axes >= 1"): REFUSED,
+        ("count = ", "-1"): REFUSED,
+        ("if count and cells", "if False:"): SLOWER,
+        ("if count and cells", "cells % count == 0"): NOTHING,
+        ("start = ", "0"): NOTHING,
+        ("size = ", "0"): NOTHING,
+        ("for k in range(", "size.max()"): NOTHING,
+        ("for k in range(", "-1"): NOTHING,
+        ("return Windows(", "np.add.at"): SLOWER,
+        ("return Windows(", "count < cells"): NEVER_THERE,
+    },
+    "fractional_max_pool2d": {
+        ("kernels = ", "0"): REFUSED,
+        ("if samples is None:", "if False:"): RANDOM,
+        ("samples = np", "zeroed(np.random.default_rng(generator).random((batch, channels, axes), x.dtype))"): RANDOM,
+        ("samples = np", "np.random.default_rng(generator)"): RANDOM,
+        ("samples = np", "zeroed(np.random.default_rng(generator))"): RANDOM,
+        ("samples = np", "generator"): RANDOM,
+        (
+            "samples = samples[",
+            "samples[:batch]",
+        ): "no rounding decides with the samples of the cases; the chapter's own tests do",
+        ("start[..., :-1] = ", "(i + u) * alpha"): "the array of integers cuts the fraction off",
+        ("return require_integers(", "-1"): REFUSED,
+        ("ratios = ", "output_ratio"): "torch's function takes no single ratio; the chapter's own tests do",
+        ("ratios = ", "(output_ratio,)"): "torch's function takes no single ratio; the chapter's own tests do",
+        ("ratios = ", "axes"): "torch's function takes no single ratio; the chapter's own tests do",
     },
     "leaky_relu": {
         ("finite = ", "zeroed(math.isfinite(negative_slope))"): SLOWER,
@@ -168,7 +210,6 @@ HARMLESS: dict[str, dict[tuple[str, str], str]] = {
         ("np.put_along_axis(", "1.0 - np.take_along_axis(output, largest, dim)"): "0 or NaN is subtracted as well as added",
         ("if hard and output.size", "hard and output.ndim"): "of an axis without entries torch takes no largest, and has no case",
     },
-    "mse_loss": {("for _ in range(2)", "1"): DIGITS},
     "gaussian_nll_loss": {
         ("variance = ", "_along(op, var, x)"): NOT_AN_ARRAY,
         ("variance = ", "zeroed(x.dtype.type(var))"): NOT_AN_ARRAY,
@@ -285,6 +326,13 @@ HARMLESS: dict[str, dict[tuple[str, str], str]] = {
         ): RANDOM,
         ("return rrelu(", "rrelu(input, lower=self.lower, upper=self.upper, training=self.training)"): RANDOM,
     },
+    "FractionalMaxPool2d": {
+        (
+            "return self.call(",
+            "self.call(self._operation, input, kernel_size=self.kernel_size, output_size=self.output_size, "
+            "output_ratio=self.output_ratio, return_indices=self.return_indices, _random_samples=self._random_samples)",
+        ): RANDOM
+    },
     "LinearCrossEntropyLoss": {
         (
             "return self.call(",
@@ -300,6 +348,26 @@ HARMLESS: dict[str, dict[tuple[str, str], str]] = {
         ("return (grad_x.reshape", "grad_x.reshape(input_.shape)"): MODULE,
         ("return network_backward(", "-1"): ONLY,
     },
+    "pad": {
+        ("padded = ", "np.full(shape, value, x.dtype)"): SLOWER,
+        ("if mode != 'constant':", "if True:"): SLOWER,
+    },
+    "flatten": {("start = ", "require_axis('flatten', x, start_dim, 'start_dim')"): REFUSED},
+    "channel_shuffle": {("return x.reshape(", "x.reshape(n, groups, channels // groups, *rest).swapaxes(1, 2)"): VIEW},
+    "cosine_similarity": {("of_norm = ", "norm - (norm == 0.0)"): ZERO},
+    "pairwise_distance": {
+        ("if not (need_x1 or need_x2):", "if False:"): UNWANTED,
+        ("if p == 2.0:", "if False:"): SLOWER,
+        ("norm = np.max(", "p >= 0"): "p = 0 does not come there",
+        ("return x * ", "norm - (norm == 0.0)"): ZERO,
+        ("scale = ", "extreme + ~found"): DIGITS,
+        ("scale = ", "abs(p) <= 64.0"): DIGITS,
+        ("scale = ", "np.frexp(extreme)[1]"): DIGITS,
+        ("scale = ", "np.frexp(extreme)[1] + 1"): DIGITS,
+        ("scale = ", "0"): DIGITS,
+        ("scale = ", "extreme - ~found"): ZERO,
+    },
+    "mse_loss": {("for _ in range(2)", "1"): DIGITS},
     "embedding": {
         ("if padding_idx is not None:", "if True:"): SLOWER,
         ("if sparse:", "if True:"): SPARSE,
@@ -393,63 +461,6 @@ HARMLESS: dict[str, dict[tuple[str, str], str]] = {
         ("return (require_integer(op, 'size'", "0"): REFUSED,
     },
     "InstanceNorm1d": {("if own and", "own and self.running_mean is not None and (self.momentum is not None)"): EMPTY},
-    "max_pool1d": {
-        ("if return_indices:", "if True:"): SLOWER,
-        ("np.minimum(coordinate", "pass"): PADDING,
-        ("np.minimum(coordinate", "shape[along.axis]"): PADDING,
-        ("np.minimum(coordinate", "shape[along.axis] + 1"): PADDING,
-        ("np.minimum(coordinate", "0"): PADDING,
-        (
-            "place = ",
-            "zeroed(len(windows.taps))",
-        ): "no case has a window of 256 cells; the chapter's own tests do",
-        ("candidate = ", "x[cells]"): SLOWER,
-        ("if k == 0:", "if False:"): SLOWER,
-        ("kernels = ", "0"): REFUSED,
-        ("strides = ", "0"): REFUSED,
-        ("paddings = ", "-1"): REFUSED,
-        ("dilations = ", "0"): REFUSED,
-    },
-    "max_unpool1d": {("strides = ", "0"): REFUSED},
-    "lp_pool1d": {("return _largest_size(", "p >= 0.0"): NEVER_THERE},
-    "adaptive_avg_pool2d": {
-        ("if count is None", "count is None and count is not output_size"): REFUSED,
-        ("if count is None", "count is None and axes > 1"): REFUSED,
-        ("if count is None", "axes >= 1"): REFUSED,
-        ("count = ", "-1"): REFUSED,
-        ("if count and cells", "if False:"): SLOWER,
-        ("if count and cells", "cells % count == 0"): NOTHING,
-        ("start = ", "0"): NOTHING,
-        ("size = ", "0"): NOTHING,
-        ("for k in range(", "size.max()"): NOTHING,
-        ("for k in range(", "-1"): NOTHING,
-        ("return Windows(", "np.add.at"): SLOWER,
-        ("return Windows(", "count < cells"): NEVER_THERE,
-    },
-    "fractional_max_pool2d": {
-        ("kernels = ", "0"): REFUSED,
-        ("if samples is None:", "if False:"): RANDOM,
-        ("samples = np", "zeroed(np.random.default_rng(generator).random((batch, channels, axes), x.dtype))"): RANDOM,
-        ("samples = np", "np.random.default_rng(generator)"): RANDOM,
-        ("samples = np", "zeroed(np.random.default_rng(generator))"): RANDOM,
-        ("samples = np", "generator"): RANDOM,
-        (
-            "samples = samples[",
-            "samples[:batch]",
-        ): "no rounding decides with the samples of the cases; the chapter's own tests do",
-        ("start[..., :-1] = ", "(i + u) * alpha"): "the array of integers cuts the fraction off",
-        ("return require_integers(", "-1"): REFUSED,
-        ("ratios = ", "output_ratio"): "torch's function takes no single ratio; the chapter's own tests do",
-        ("ratios = ", "(output_ratio,)"): "torch's function takes no single ratio; the chapter's own tests do",
-        ("ratios = ", "axes"): "torch's function takes no single ratio; the chapter's own tests do",
-    },
-    "FractionalMaxPool2d": {
-        (
-            "return self.call(",
-            "self.call(self._operation, input, kernel_size=self.kernel_size, output_size=self.output_size, "
-            "output_ratio=self.output_ratio, return_indices=self.return_indices, _random_samples=self._random_samples)",
-        ): RANDOM
-    },
     "interpolate": {
         ("axes.append(", "weight"): SLOWER,
         ("output = np.ascontiguousarray(", "x"): SLOWER,
@@ -526,6 +537,7 @@ HARMLESS: dict[str, dict[tuple[str, str], str]] = {
     "FeatureAlphaDropout": {
         ("return feature_alpha_dropout(", "feature_alpha_dropout(input, p=self.p, training=self.training)"): RANDOM
     },
+    "avg_pool2d": {("(y,), backward = ", "zeroed(len(windows))"): PARTS},
 }
 
 BROKEN_ELSEWHERE = {

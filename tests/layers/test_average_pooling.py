@@ -57,6 +57,24 @@ def test_the_backward_is_the_adjoint(name, shape, constants):
     np.testing.assert_allclose(np.vdot(pooled, y), np.vdot(x, backward(y)[0]), rtol=1e-13)
 
 
+@pytest.mark.parametrize("name", ["avg_pool2d", "max_pool2d", "adaptive_avg_pool2d", "adaptive_max_pool2d"])
+@pytest.mark.parametrize("return_indices", [False, True])
+def test_images_in_parts(name, return_indices, threads, request):
+    """A large array is pooled some images at a time, to the same numbers."""
+    constants = {"output_size": (3, 2)} if "adaptive" in name else {"kernel_size": 3, "padding": 1, "stride": 2}
+    if "max" in name:
+        constants["return_indices"] = return_indices
+    rng = np.random.default_rng(0)
+    x = np.moveaxis(rng.standard_normal((7, 5, 3, 6)), 0, 3)
+    whole, backward = getattr(manual, name)(x, **constants)
+    request.getfixturevalue("small_parts")
+    in_parts, backward_of_parts = getattr(manual, name)(x, **constants)
+    np.testing.assert_array_equal(np.array(in_parts), np.array(whole))
+    g = rng.standard_normal((5, 3, 3, 2 if "adaptive" in name else 4))
+    cotangent = (g, None) if "max" in name and return_indices else g
+    np.testing.assert_array_equal(backward_of_parts(cotangent)[0], backward(cotangent)[0])
+
+
 def test_lp_pool_by_hand():
     """(3² + 4²)^½ = 5, and its gradient x / 5."""
     y, backward = manual.lp_pool1d(np.array([[3.0, -4.0]]), norm_type=2.0, kernel_size=2)

@@ -35,13 +35,26 @@ def test_windows_begin_where_those_of_torch_do(dtype, name, sizes, output_size):
         np.testing.assert_array_equal(index, theirs[1])
 
 
-def test_samples_of_another_format_are_rounded_to_that_of_x():
+def test_many_images_keep_the_windows_of_their_own(small_parts):
+    """Other pooling takes a large array in parts."""
     rng = np.random.default_rng(0)
-    x, samples = rng.standard_normal((1, 300, 60, 61)).astype(np.float32), rng.random((1, 300, 2))
-    constants = {"kernel_size": 2, "output_size": (37, 41), "return_indices": True}
-    (_, index), _ = manual.fractional_max_pool2d(x, **constants, _random_samples=samples)
-    (_, rounded), _ = manual.fractional_max_pool2d(x, **constants, _random_samples=samples.astype(np.float32))
-    np.testing.assert_array_equal(index, rounded)
+    x, samples = rng.standard_normal((4, 3, 9, 9)), rng.random((4, 3, 2))
+    constants = {"kernel_size": 2, "output_size": 5}
+    y, _ = manual.fractional_max_pool2d(x, **constants, _random_samples=samples)
+    for i in range(4):
+        alone, _ = manual.fractional_max_pool2d(x[i : i + 1], **constants, _random_samples=samples[i : i + 1])
+        np.testing.assert_array_equal(alone, y[i : i + 1])
+
+
+def test_samples_of_another_format_are_rounded_to_that_of_x():
+    """With α = 1.5 and u just below ⅔, ⌊u α⌋ is 0 in float64, but 1 in float32, where u is rounded to just above."""
+    samples = np.full((1, 1, 2), 2 / 3 - 1e-9)
+    for dtype, expected in ((np.float32, [0, 1, 3, 4, 6]), (np.float64, [0, 2, 3, 5, 6])):
+        falling = -np.arange(8, dtype=dtype).reshape(1, 1, 8)
+        (_, index), _ = manual.fractional_max_pool2d(
+            falling, kernel_size=(1, 2), output_size=(1, 5), return_indices=True, _random_samples=samples
+        )
+        np.testing.assert_array_equal(index, [[expected]])
 
 
 def test_samples_are_drawn_from_the_generator():
