@@ -1,5 +1,6 @@
 """Windows along one axis, for what is pooled axis by axis: sliding ones, and those that adaptive pooling makes of two sizes."""
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
