@@ -11,8 +11,10 @@ from typing import Any, NamedTuple, get_args
 
 import numpy as np
 import torch
+from torch.nn.modules.lazy import LazyModuleMixin
 
 import manual
+from manual.lazy import LazyModule
 from reference import exact, oracle, structure
 from reference.case import Case, ModuleCase, Operation, generator
 from reference.record import ILL_CONDITIONED, LIMIT, Agreement, Record, Target
@@ -162,9 +164,8 @@ def _other_buffers(module: Any, namesake: torch.nn.Module) -> list[str]:
 
 def _construct(case: ModuleCase, library: Any, dtype: Any, seed: int) -> Any:
     module = case.module.construct(library, lambda a: a.astype(dtype) if isinstance(a, np.ndarray) else a)
-    if any(parameter.data is None for parameter in module.parameters()):  # its first input tells the shapes
-        names = _array_names(module.forward)
-        case.call(module, names, *case.build(names, np.float64, seed))
+    if any(isinstance(each, LazyModule) for each in module.modules()):
+        _first_call(case, module, np.asarray)
     module.to(dtype)
     draw = generator(case.name, case.inputs.label, seed, "parameters")
     for parameter in module.parameters():
@@ -174,10 +175,18 @@ def _construct(case: ModuleCase, library: Any, dtype: Any, seed: int) -> Any:
     return module.train(case.training)
 
 
+def _first_call(case: ModuleCase, module: Any, convert: Callable[[Any], Any]) -> None:
+    """Let the first input tell a lazy module its shapes."""
+    names = _array_names(getattr(manual, case.name).forward)
+    case.call(module, names, *structure.apply(convert, case.build(names, np.float64)))
+
+
 def _namesake(case: ModuleCase, library: Any, state: Mapping[str, Any], dtype: Any) -> torch.nn.Module:
     """The torch module with the state of ours."""
     kind = getattr(torch, str(dtype))
     module = case.module.construct(library, lambda a: torch.tensor(a, dtype=kind) if isinstance(a, np.ndarray) else a).to(kind)
+    if any(isinstance(each, LazyModuleMixin) for each in module.modules()):  # a state dict tells shapes alone
+        _first_call(case, module, lambda a: torch.tensor(a, dtype=kind))
     module.load_state_dict({name: torch.tensor(value) for name, value in state.items()})
     return module.train(case.training)
 

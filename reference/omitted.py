@@ -18,10 +18,6 @@ _REASONS = {
         has_torch_function_variadic
     """,
     "a product of quantised or grouped matrices, for accelerators": "grouped_mm scaled_grouped_mm scaled_mm",
-    "to come with their namesakes: lazy modules": """
-        LazyBatchNorm1d LazyBatchNorm2d LazyBatchNorm3d LazyConv1d LazyConv2d LazyConv3d LazyConvTranspose1d LazyConvTranspose2d
-        LazyConvTranspose3d LazyInstanceNorm1d LazyInstanceNorm2d LazyInstanceNorm3d
-    """,
     "chapter to come: attention and transformers": """
         MultiheadAttention Transformer TransformerDecoder TransformerDecoderLayer TransformerEncoder TransformerEncoderLayer
         multi_head_attention_forward scaled_dot_product_attention

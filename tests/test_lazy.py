@@ -274,3 +274,19 @@ def test_a_parameter_of_ones_own_can_be_given_its_shape():
     other = manual.UninitializedParameter()
     other.materialize((2,), np.float32)
     assert other.dtype == np.float32
+
+
+@pytest.mark.parametrize(("axes", "sizes"), [(1, (5,)), (2, (5, 4)), (3, (5, 4, 3))])
+def test_channels_without_a_batch(axes, sizes):
+    """Where torch's instance norms take the axis of the cells for that of the channels."""
+    x = np.random.default_rng(0).standard_normal((2, *sizes))
+    module = getattr(manual, f"LazyInstanceNorm{axes}d")()
+    np.testing.assert_array_equal(module(x)[0], getattr(manual, f"InstanceNorm{axes}d")(2, affine=True)(x)[0])
+    assert module.num_features == 2
+    assert getattr(manual, f"LazyConv{axes}d")(3, 2)(x)[0].shape == (3, *(size - 1 for size in sizes))
+
+
+def test_sizes_of_the_output_are_handed_on():
+    module = manual.LazyConvTranspose2d(3, 2, stride=2)
+    assert module(np.ones((1, 2, 4, 4)), (9, 8))[0].shape == (1, 3, 9, 8)
+    assert type(module) is manual.ConvTranspose2d

@@ -252,7 +252,7 @@ class ConvolutionModule(Module):
         self.stride = require_integers(name, "stride", stride, self.axes, 1)
         self.dilation = require_integers(name, "dilation", dilation, self.axes, 1)
         for argument in ("in_channels", "out_channels"):
-            channels = require_integer(name, argument, getattr(self, argument), 1)
+            channels = require_integer(name, argument, getattr(self, argument), 0)
             if channels % groups:
                 raise ValueError(f"{name}: {argument} must be a multiple of groups, {groups}, got {channels}")
         shape = (first, second // groups, *self.kernel_size)
