@@ -13,8 +13,10 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 import manual
-from manual import __main__ as command
-from manual.__main__ import X, Y, main, network
+from manual import __main__ as entry
+from manual.__main__ import COMMANDS, main
+from manual.commands import xor as command
+from manual.commands.xor import X, Y, network
 from reference.installation import how_to_install
 from tests.test_xor import OUTPUTS
 
@@ -146,15 +148,23 @@ def test_wrong_usage(capsys, monkeypatch, options, expected):
     assert expected in capsys.readouterr().err
 
 
-def test_help(capsys):
-    with pytest.raises(SystemExit) as exit:
-        main(["--help"])
-    assert exit.value.code == 0
-    printed = " ".join(capsys.readouterr().out.split())
-    assert "XOR by backpropagation written by hand" in printed
-    for option in ("--epochs", "--lr", "--seed", "--loss", "--optimizer", "--hidden", "--plot"):
+@pytest.mark.parametrize(
+    ("network", "options"),
+    [
+        ("xor", ("--epochs", "--lr", "--seed", "--loss", "--optimizer", "--hidden", "--plot")),
+        ("digits", ("--epochs", "--batch", "--lr", "--seed", "--plot")),
+    ],
+)
+def test_help(network, options, capsys):
+    for arguments in (["--help"], [network, "--help"]):
+        with pytest.raises(SystemExit) as exit:
+            main(arguments)
+        assert exit.value.code == 0
+        printed = " ".join(capsys.readouterr().out.split())
+        assert COMMANDS[network].SUMMARY in printed
+    for option in options:
         assert option in printed
-    assert printed.count("(default: ") == 7
+    assert printed.count("(default: ") == len(options)
 
 
 @pytest.mark.parametrize("ending", ["PNG", "svg", "pdf"])
@@ -232,7 +242,7 @@ def test_an_interruption_ends_cleanly(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(manual.SGD, "step", interrupt)
     monkeypatch.setattr(sys, "argv", ["manual", "--plot", str(tmp_path / "xor.png")])
     with pytest.raises(SystemExit) as exit:
-        runpy.run_path(command.__file__, run_name="__main__")
+        runpy.run_path(entry.__file__, run_name="__main__")
     assert exit.value.code == 130
     assert capsys.readouterr().err == "python -m manual: interrupted\n"
     assert not list(tmp_path.iterdir())

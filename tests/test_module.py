@@ -37,6 +37,8 @@ def run(module, *inputs):
 def cotangent_of(output):
     if isinstance(output, tuple):
         return tuple(cotangent_of(each) for each in output)
+    if output.dtype.kind != "f":
+        return None
     return np.random.default_rng(0).integers(1, 9, np.shape(output)).astype(output.dtype)
 
 

@@ -12,13 +12,18 @@ import pytest
 import manual
 from manual import threads as threads_module
 from manual.threads import LARGE, PART, PART_OF_ROWS, in_threads, parts_of_elements, parts_of_rows
+from reference import structure
+from reference.structure import is_float
 
 
 def run(operation, case, dtype):
     """The output, and the gradients of a random cotangent."""
     output, backward = operation.manual(*case.build(operation.name, dtype), **case.constants)
-    grad_output = np.random.default_rng(0).standard_normal(output.shape).astype(dtype)
-    return output, *backward(np.asarray(grad_output))
+    draw = np.random.default_rng(0)
+    grads = backward(
+        structure.apply(lambda part: np.asarray(draw.standard_normal(part.shape), dtype) if is_float(part) else None, output)
+    )
+    return [*structure.leaves(output), *map(structure.dense, structure.leaves(grads))]
 
 
 def test_parts_do_not_show(operation, request):

@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional as F
 
 import manual
-from manual.__main__ import LOSSES, X, Y, network, train
+from manual.commands.xor import LOSSES, X, Y, network, train
 
 EPOCHS = 10_000
 # The epochs at which gradients are compared: each one until past the plateau, where they nearly cancel, then every tenth.

@@ -88,7 +88,10 @@ def test_every_fault_of_a_toy(tmp_path, monkeypatch):
 
 # Functions of the chapters that no operation and no module's forward reaches, and why.
 UNREACHED = {
+    "ConvolutionModule._construct": "is called by constructors alone; the chapters' tests look at what they make",
     "new_table": "is called by constructors alone; tests/layers/test_embedding.py looks at what it draws",
+    "_require_sizes": "only refuses, and puts a single size into a tuple",
+    "own_affine": "is called by constructors alone; tests/layers/test_normalization.py looks at what it makes",
     "AdaptiveLogSoftmaxWithLoss.log_prob": "a method beside forward, which no case calls; tests/losses/test_adaptive.py does",
     "AdaptiveLogSoftmaxWithLoss.predict": "returns classes, which have no gradient",
 }
