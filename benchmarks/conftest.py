@@ -3,6 +3,7 @@
 import os
 import shlex
 import shutil
+import sys
 import warnings
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, nullcontext
@@ -10,13 +11,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
-from benchmarks import picture, report
-from benchmarks.duel import ALLOCATORS, BARE, Launch, Process, Setting, duel, launch, peak_memory
-from benchmarks.entries import LAUNCHES, Entry
-from benchmarks.progress import Countdown
-from benchmarks.recording import Record, replay
+from reference.installation import how_to_install
+
+try:
+    import pytest_benchmark  # noqa: F401
+    from rich.console import Console
+
+    from benchmarks import picture, report
+    from benchmarks.duel import ALLOCATORS, BARE, Launch, Process, Setting, duel, launch, peak_memory
+    from benchmarks.entries import LAUNCHES, Entry
+    from benchmarks.progress import Countdown
+    from benchmarks.recording import Record, replay
+    from manual.files import written_whole
+except ModuleNotFoundError as missing:
+    sys.exit(f"benchmarks: {missing.name} is missing; install it with: {how_to_install('benchmarks')}")
 
 RECORDS = pytest.StashKey[list[Record]]()
 
@@ -137,8 +146,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
             console.print("", report.table(section))
     terminalreporter.write(capture.get())
     command = shlex.join(["python", "-m", "pytest", *config.invocation_params.args])
-    option.markdown.write_text(report.markdown(records, setting_of(config), command), encoding="utf-8")
-    picture.plot(records, option.plot)
+    with written_whole(option.markdown) as file:
+        file.write_text(report.markdown(records, setting_of(config), command), encoding="utf-8")
+    with written_whole(option.plot) as file:
+        picture.plot(records, file)
     written = {"picture": option.plot, "page": option.markdown}
     if not option.benchmark_disable:
         written["JSON"] = option.benchmark_json

@@ -22,7 +22,7 @@ def plot(records: list[Record], path: Path) -> None:
     for record in records:
         ratio = record.result.ratio("torch")
         small = record.entry.case.startswith("small")
-        height = heights[record.group, record.entry.name] + (0.15 if small else -0.15 if record.entry.case else 0)
+        height = heights[record.group, record.entry.name] + (0.2 if small else -0.2 if record.entry.case else 0)
         color = "0.7" if not record.result.quiet else "C0" if ratio.median <= 1 else "C1"
         whiskers = [[ratio.median - ratio.low], [ratio.high - ratio.median]]
         axes.errorbar(ratio.median, height, xerr=whiskers, fmt="o", color=color, markerfacecolor="white" if small else color)

@@ -9,6 +9,8 @@ A module is an operation that owns its parameters, with the names of `torch.nn`.
 its `__all__` what it offers.
 """
 
+__version__ = "0.1.0"
+
 from manual.activations.exponential import *
 from manual.activations.gated import *
 from manual.activations.hard import *

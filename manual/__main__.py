@@ -20,6 +20,7 @@ import numpy as np
 
 import manual
 from manual.contract import Array
+from manual.files import output_file, written_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -85,8 +86,9 @@ def draw(figure: "Figure", net: manual.Module, losses: list[float], loss_name: s
     image = square.imshow(output, origin="lower", extent=(0, 1, 0, 1), cmap="RdBu_r", vmin=0, vmax=1, interpolation="bilinear")
     if output.min() < 0.5 < output.max():  # matplotlib warns of a contour level that is reached nowhere
         square.contour(ticks, ticks, output, levels=[0.5], colors="black", linestyles="dashed")
-    square.scatter(*X.T, c=Y, s=130, cmap="RdBu_r", vmin=0, vmax=1, edgecolors="black", linewidths=1.5, clip_on=False, zorder=3)
-    square.set(title="Output over the unit square", xlabel="$x_1$", ylabel="$x_2$")
+    square.scatter(*X.T, c=Y, s=130, cmap="RdBu_r", vmin=0, vmax=1, edgecolors="black", linewidths=1.5, zorder=3)
+    around = (-0.06, 1.06)  # the points, which would cover the numbers on the axes if these touched the square
+    square.set(title="Output over the unit square", xlabel="$x_1$", ylabel="$x_2$", xlim=around, ylim=around)
     figure.colorbar(image, ax=square, label="output (dashed: 0.5; points: targets)")
 
 
@@ -103,10 +105,10 @@ def number(kind: Callable[[str], Any], accepts: Callable[[Any], bool], expected:
 
 
 def picture_path(text: str) -> Path:
-    """The type of `--plot`: a file name whose ending names a picture format."""
-    if (path := Path(text)).suffix.lower() not in (".png", ".pdf", ".svg"):
+    """The type of `--plot`: a file that can be written, whose ending names a picture format."""
+    if Path(text).suffix.lower() not in (".png", ".pdf", ".svg"):
         raise argparse.ArgumentTypeError(f"expected a file name that ends in .png, .pdf or .svg, got {text!r}")
-    return path
+    return output_file(text)
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -149,21 +151,17 @@ def arguments() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Train as the command line says, and print what was done and what came out."""
-    parser = arguments()
-    args = parser.parse_args(argv)
+    args = arguments().parse_args(argv)
     try:
         from rich.progress import track
 
         if args.plot:
             from matplotlib.figure import Figure
     except ModuleNotFoundError as error:
+        from reference.installation import how_to_install
+
         package = str(error.name).partition(".")[0]
-        sys.exit(f'python -m manual needs {package}, which is not installed: python -m pip install "handgrad[command]"')
-    if args.plot:
-        try:
-            args.plot.open("ab").close()  # tells before the training whether it can be written, and leaves an old picture as it was
-        except OSError as error:
-            parser.error(f"argument --plot: cannot write {str(args.plot)!r}: {error.strerror}")
+        sys.exit(f"python -m manual needs {package}, which is not installed: {how_to_install('command')}")
 
     criterion, scale, formula = LOSSES[args.loss]
     net = network(args.seed, args.hidden)
@@ -189,9 +187,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.plot:
         figure = Figure(figsize=(11, 4.6), layout="constrained")
         draw(figure, net, losses, args.loss)
-        figure.savefig(args.plot, dpi=150)
+        with written_whole(args.plot) as file:
+            figure.savefig(file, dpi=150)
         print(f"The picture is in {args.plot}.")
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        print("python -m manual: interrupted", file=sys.stderr)
+        sys.exit(130)

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 
+from reference.installation import how_to_install
+
 try:
     import torch
     from rich.box import SIMPLE_HEAD
@@ -20,22 +22,33 @@ try:
     from rich.table import Table
     from rich.text import Text
 
+    from manual.files import output_file, written_whole
     from reference import markdown, page, report
     from reference.catalogue import DTYPES, Entry, catalogue
     from reference.record import LIMIT, rule
     from reference.report import LostDigits, Row, Worst, short
 except ModuleNotFoundError as missing:
-    sys.exit(f'python -m reference: {missing.name} is missing; install it with: python -m pip install "handgrad[reference]"')
+    sys.exit(f"python -m reference: {missing.name} is missing; install it with: {how_to_install('reference')}")
 except KeyboardInterrupt:
     sys.exit(130)
 
 WIDE = 120  # columns, where no terminal says how many it has
+FILES = {"json": report.as_json, "html": page.as_html, "markdown": markdown.as_markdown}  # by option
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run what was asked for; the exit status."""
+    try:
+        return _run(arguments)
+    except KeyboardInterrupt:
+        print("python -m reference: interrupted", file=sys.stderr)  # noqa: T201
+        return 130
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
+    _require_different_files(parser, options)
     entries = _choose(parser, options.names)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a formula that the terminal cannot show must not end the run
@@ -47,19 +60,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
 
     start = time.perf_counter()
-    try:
-        rows = _measure(entries, (options.dtype,) if options.dtype else DTYPES, options.seed)
-    except KeyboardInterrupt:
-        print("python -m reference: interrupted", file=sys.stderr)  # noqa: T201
-        return 130
+    rows = _measure(entries, (options.dtype,) if options.dtype else DTYPES, options.seed)
     seconds = time.perf_counter() - start
 
-    if options.json:
-        options.json.write_text(report.as_json(rows), encoding="utf-8")
-    if options.html:
-        options.html.write_text(page.as_html(rows), encoding="utf-8")
-    if options.markdown:
-        options.markdown.write_text(markdown.as_markdown(rows), encoding="utf-8")
+    for name, formatted in FILES.items():
+        if path := getattr(options, name):
+            with written_whole(path) as file:
+                file.write_text(formatted(rows), encoding="utf-8")
     _print_table(console, rows)
     _print_accuracy(console, rows)
     _print_register(console, report.register(rows, by_dtype=False))
@@ -79,20 +86,20 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("names", nargs="*", metavar="NAME", help="operations, modules or chapters to run (default: everything)")
     parser.add_argument("--dtype", choices=DTYPES, help="run in this dtype alone")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="draw other numbers for every case (default: 0)")
-    parser.add_argument("--json", type=_writable, metavar="FILE", help="write everything that was measured")
-    parser.add_argument("--html", type=_writable, metavar="FILE", help="write the table as a page")
-    parser.add_argument("--markdown", type=_writable, metavar="FILE", help="write the tables as a page of Markdown")
+    parser.add_argument("--json", type=output_file, metavar="FILE", help="write everything that was measured")
+    parser.add_argument("--html", type=output_file, metavar="FILE", help="write the table as a page")
+    parser.add_argument("--markdown", type=output_file, metavar="FILE", help="write the tables as a page of Markdown")
     parser.add_argument("--list", action="store_true", help="list what there is to run, and run nothing")
     return parser
 
 
-def _writable(name: str) -> Path:
-    path = Path(name)
-    try:
-        path.open("a").close()  # to learn it now, not after the work
-    except OSError as error:
-        raise argparse.ArgumentTypeError(f"cannot write {path}: {error.strerror}") from None
-    return path
+def _require_different_files(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    taken: dict[Path, str] = {}
+    for name in FILES:
+        if path := getattr(options, name):
+            first = taken.setdefault(path.resolve(), name)
+            if first != name:
+                parser.error(f"--{first} and --{name} name one and the same file: {path}")
 
 
 def _names(entry: Entry) -> set[str]:

@@ -1,7 +1,7 @@
 """What is measured on a case, and the rule by which it passes.
 
 The measure is the ratio r = max |got − truth| / (u · scale), u the unit roundoff: about 1 for a perfect implementation in any
-dtype. A case passes with an r of at most LIMIT; the worst r of an operation is held against torch's worst as well.
+dtype. `rule` says how large it may be.
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ def allowed_beside(torch_ratio: float) -> float:
 
 
 def rule() -> str:
-    """The rule in words."""
+    """The rule in words, the same wherever it is stated."""
     return (
-        f"A case passes with an r of at most {LIMIT:g}, an operation if its worst r is also at most "
-        f"max({BESIDE_TORCH:g}, {TIMES_TORCH:g} × torch's worst), where torch itself loses no digits."
+        f"A case passes with an r of at most {LIMIT:g}, or of {ILL_CONDITIONED:g} × torch's in float32 where the conditioning of a "
+        f"long composition forbids that. An operation passes if its cases do, and if its worst r, where torch itself loses no "
+        f"digits, is at most max({BESIDE_TORCH:g}, {TIMES_TORCH:g} × torch's worst)."
     )
 
 

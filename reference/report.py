@@ -6,6 +6,7 @@ import datetime
 import json
 import math
 import platform
+import subprocess
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -16,6 +17,7 @@ import numpy as np
 import threadpoolctl
 import torch
 
+import manual
 from reference.accuracy import AT_INFINITY
 from reference.catalogue import DTYPES, Entry, Run, measure_all
 from reference.record import BESIDE_TORCH, LIMIT, TIMES_TORCH, Agreement, Element, Quantity, allowed_beside
@@ -165,13 +167,14 @@ def dtypes_of(rows: Iterable[Row]) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    """The versions of everything that a last digit may depend on."""
+    """What was measured, and the versions of everything that a last digit may depend on."""
     blas = {
         f"{library['internal_api']} {library['version']} ({library.get('architecture', 'unknown')})"
         for library in threadpoolctl.threadpool_info()
         if library["user_api"] == "blas"
     }
     return {
+        "handgrad": ", commit ".join(filter(None, (manual.__version__, _commit()))),
         "NumPy": np.__version__,
         "torch": torch.__version__,
         "BLAS": ", ".join(sorted(blas)) or "unknown",
@@ -180,6 +183,18 @@ def environment() -> dict[str, str]:
         "system": platform.platform(),
         "date": datetime.date.today().isoformat(),
     }
+
+
+def _commit() -> str:
+    """The commit of the checkout that this runs in, with "+changes" where files differ from it; nothing where there is none."""
+    root = Path(__file__).parent.parent
+    if not (root / ".git").exists():  # installed, perhaps within another project's checkout
+        return ""
+    command = ["git", "-C", str(root), "describe", "--always", "--exclude=*", "--dirty=+changes"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    except OSError:  # there is no git
+        return ""
 
 
 def _processor() -> str:

@@ -4,7 +4,7 @@ import inspect
 import re
 import subprocess
 import sys
-from importlib.metadata import version
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -149,7 +149,10 @@ assert all(parameter.grad is not None for parameter in net.parameters())
 
 
 def test_versions_agree():
+    """The version is written in `manual/__init__.py`; setuptools reads it there."""
     root = Path(__file__).parent.parent
-    changelog, citation = ((root / name).read_text(encoding="utf-8") for name in ("CHANGELOG.md", "CITATION.cff"))
-    assert f"version: {version('handgrad')}\n" in citation
-    assert re.search(rf"^## {re.escape(version('handgrad'))}\b", changelog, re.MULTILINE)
+    names = "CHANGELOG.md", "CITATION.cff", "pyproject.toml"
+    changelog, citation, project = ((root / name).read_text(encoding="utf-8") for name in names)
+    assert tomllib.loads(project)["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "manual.__version__"}
+    assert f"version: {manual.__version__}\n" in citation
+    assert re.search(rf"^## {re.escape(manual.__version__)}\b", changelog, re.MULTILINE)

@@ -1,17 +1,21 @@
 """`python -m manual`: what it prints, what its options do, and what it says of a wrong one."""
 
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
+import manual
 from manual import __main__ as command
 from manual.__main__ import X, Y, main, network
+from reference.installation import how_to_install
 from tests.test_xor import OUTPUTS
 
 
@@ -196,6 +200,21 @@ def test_where_the_output_does_not_cross_a_half_there_is_no_contour(net):
     (_targets,) = figure.axes[1].collections
 
 
+def test_no_point_covers_or_touches_a_number_on_an_axis():
+    figure = Figure(figsize=(11, 4.6), layout="constrained")
+    command.draw(figure, network(), [1.0, 0.1], "mse")
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    _, square, _ = figure.axes
+    (points,) = (collection for collection in square.collections if len(collection.get_offsets()) == len(X))
+    radius = (np.sqrt(points.get_sizes()[0]) + points.get_linewidths()[0]) / 2 * figure.dpi / 72
+    for label in (*square.get_xticklabels(), *square.get_yticklabels()):
+        box = label.get_window_extent(canvas.get_renderer())
+        for centre in square.transData.transform(X):
+            nearest = np.clip(centre, box.min, box.max)
+            assert np.hypot(*(centre - nearest)) > 1.5 * radius, label
+
+
 @pytest.mark.parametrize(("package", "module"), [("rich", "rich.progress"), ("matplotlib", "matplotlib.figure")])
 def test_a_missing_package_is_named(monkeypatch, tmp_path, package, module):
     monkeypatch.setitem(sys.modules, package, None)
@@ -203,9 +222,20 @@ def test_a_missing_package_is_named(monkeypatch, tmp_path, package, module):
     with pytest.raises(SystemExit) as exit:
         main(["--plot", str(tmp_path / "xor.png")])
     # sys.exit prints a text to stderr, and the exit status is 1
-    assert exit.value.code == (
-        f'python -m manual needs {package}, which is not installed: python -m pip install "handgrad[command]"'
-    )
+    assert exit.value.code == f"python -m manual needs {package}, which is not installed: {how_to_install('command')}"
+
+
+def test_an_interruption_ends_cleanly(monkeypatch, capsys, tmp_path):
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(manual.SGD, "step", interrupt)
+    monkeypatch.setattr(sys, "argv", ["manual", "--plot", str(tmp_path / "xor.png")])
+    with pytest.raises(SystemExit) as exit:
+        runpy.run_path(command.__file__, run_name="__main__")
+    assert exit.value.code == 130
+    assert capsys.readouterr().err == "python -m manual: interrupted\n"
+    assert not list(tmp_path.iterdir())
 
 
 def test_matplotlib_is_needed_for_the_picture_alone(run, monkeypatch):

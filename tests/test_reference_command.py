@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 import torch
 
+import manual
 from reference import __main__ as command
-from reference import accuracy, markdown, page, report
+from reference import accuracy, installation, markdown, page, report
 from reference.cases.activations import piecewise
 from reference.catalogue import DTYPES, Entry, catalogue
 from reference.record import Agreement, Quantity
@@ -206,6 +207,7 @@ def test_the_worst_input_is_found_at_each_run():
         (["--dtype", "float16"], "invalid choice: 'float16'"),
         (["--json", "no/such/folder/file"], "cannot write no/such/folder/file: No such file or directory"),
         (["--html", "."], "cannot write .: Is a directory"),
+        (["--json", "report", "--markdown", "./report"], "--json and --markdown name one and the same file: report"),
     ],
 )
 def test_wrong_usage_is_exit_status_2_before_any_work(capsys, monkeypatch, arguments, message):
@@ -214,6 +216,21 @@ def test_wrong_usage_is_exit_status_2_before_any_work(capsys, monkeypatch, argum
         command.main(arguments)
     assert stop.value.code == 2
     assert message in capsys.readouterr().err
+
+
+def test_an_interruption_leaves_files_as_they_were(tmp_path, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    old = tmp_path / "report.html"
+    old.write_text("old", encoding="utf-8")
+    arguments = ["relu", "--html", str(old), "--json", str(tmp_path / "report.json")]
+    monkeypatch.setitem(command.FILES, "json", interrupt)
+    assert command.main(arguments) == 130  # while it writes
+    monkeypatch.setattr(report, "measure", interrupt)
+    assert command.main(arguments) == 130  # while it measures
+    (left,) = tmp_path.iterdir()
+    assert left.read_text(encoding="utf-8") == "old"
 
 
 def test_a_seed_draws_other_numbers_and_the_same_ones_again(tmp_path):
@@ -246,10 +263,14 @@ sys.exit(main([]))
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "python -m reference: interrupted\n")
 
 
-def test_a_missing_package_is_named(monkeypatch):
+@pytest.mark.parametrize(("installed", "package"), [(["metadata"], "handgrad"), ([], ".")])
+def test_a_missing_package_is_named_with_a_command_that_works_here(monkeypatch, installed, package):
+    monkeypatch.setattr(installation, "distributions", lambda name: iter(installed))
     monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(SystemExit, match=r'torch is missing.*python -m pip install "handgrad\[reference\]"'):
+    with pytest.raises(SystemExit) as stop:
         runpy.run_path(command.__file__, run_name="__main__")
+    said = "python -m reference: torch is missing; install it with: "
+    assert stop.value.code == f'{said}python -m pip install "{package}[reference]"'
 
 
 def test_json_is_strict_and_complete(tmp_path, break_relu):
@@ -276,6 +297,31 @@ def test_json_is_strict_and_complete(tmp_path, break_relu):
     assert [(sweep["case"], sweep["dtype"]) for sweep in tanh["sweeps"]] == [("tanh(x)", dtype) for dtype in DTYPES]
     assert {loss["operation"] for loss in document["register"]} == {"tanh"}
     assert document["register"][0]["element"].keys() == {"place", "torch", "truth", "ours", "ratio"}
+
+
+def test_what_was_measured_is_named(tmp_path, monkeypatch):
+    """The version, and in a checkout the commit, in all three files."""
+
+    def git(*arguments):
+        identity = ["-c", "user.name=A", "-c", "user.email=a@b.c"]
+        done = subprocess.run(["git", "-C", tmp_path, *identity, *arguments], capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    source = tmp_path / "reference" / "report.py"
+    source.parent.mkdir()
+    source.write_text("", encoding="utf-8")
+    monkeypatch.setattr(report, "__file__", str(source))
+    assert report.environment()["handgrad"] == manual.__version__
+    git("init")
+    git("add", ".")
+    git("commit", "--message", "first")
+    commit = f"{manual.__version__}, commit {git('rev-parse', '--short', 'HEAD')}"
+    assert report.environment()["handgrad"] == commit
+    source.write_text("changed", encoding="utf-8")
+    rows = rows_of("relu")
+    assert all(f"{commit}+changes" in write(rows) for write in (page.as_html, report.as_json, markdown.as_markdown))
+    monkeypatch.setenv("PATH", "")
+    assert report.environment()["handgrad"] == manual.__version__
 
 
 class Page(HTMLParser):

@@ -67,34 +67,30 @@ class SiLU(Module):
 def mish(x: Array, /) -> tuple[Array, Backward]:
     """Each element times tanh of its `softplus`.
 
-    Forward:   y = x tanh(log(1 + w)) = x n / (n + 2),  w = h²,  n = w (w + 2),  h = exp(x/2)
+    Forward:   y = x tanh(log(1 + w)) = x n / (n + 2),  n = w (w + 2),  w = exp(x)
     Backward:  grad_x = grad_y · w (w + 2 + 4 x (w + 1) / (n + 2)) / (n + 2)
     Shapes:    x, y (...)
     Source:    Misra 2020, Mish: A Self Regularized Non-Monotonic Activation Function
     """
     require_floats("mish", "x", x)
-    return elementwise("mish", _mish, x, within=(-2000.0, 40.0), beyond=_mish_far)
+    lowest, _ = exp_range(x.dtype)
+    return elementwise("mish", _mish, x, within=(lowest, 40.0), beyond=_silu_far)  # far out both are x exp(x), or x
 
 
 def _mish(x, out=None):
-    h = np.exp(0.5 * x)
-    w = h * h
+    w = np.exp(x)
     y = np.add(w, 2.0, out=out)
     denominator = y * w
     denominator += 2.0  # n + 2
     slope = 4.0 * x * (w + 1.0)
     slope /= denominator
     slope += y
-    for factor in (h, h, 1.0 / denominator):
-        slope *= factor
     y /= denominator
-    for factor in (h, x, h):  # w may be too small to be represented with all its digits, w x is not
-        y *= factor
+    y *= w
+    y *= x
+    w /= denominator
+    slope *= w
     return y, slope
-
-
-def _mish_far(x):
-    return x.clip(0.0, math.inf), x > 0.0
 
 
 class Mish(Module):

@@ -168,7 +168,10 @@ def _weighted_mean(op, curve, x, target, weight, reduction):
         grad_weight = None
         if need_weight:  # the weights stand below as well: ∂L/∂w = (ℓ − L) / Σ w
             losses, _ = elementwise(op, curve, x, target, None)
-            grad_weight = (sum_to_shape(losses, weight.shape) - output) * (grad_output / total)
+            deviations = sum_to_shape(losses, weight.shape)
+            for _ in range(2):  # the second time takes off what rounding left
+                deviations = deviations - np.vdot(weight, deviations) / total
+            grad_weight = deviations * (grad_output / total)
         return grad_x, grad_target, grad_weight
 
     return output, backward

@@ -281,20 +281,25 @@ def _euclidean_norm(x: Array) -> tuple[Array, Callable[[Array], Array]]:
 
 
 def _minkowski_norm(x: Array, p: float) -> tuple[Array, Callable[[Array], Array]]:
-    """The norm n = ‖x‖ₚ along the last axis;  grad_x = sign(x) (|x| / n)ᵖ⁻¹ grad_n;  with p = ∞ the largest |x| share it."""
-    relative = abs(x)
-    norm = np.max(relative, axis=-1, initial=0.0)
+    """The norm n = ‖x‖ₚ along the last axis;  grad_x = sign(x) (|x| / n)ᵖ⁻¹ grad_n;  with p = ∞ the largest |x| share it.
+
+    With q = |x| / m no power overflows: n = m s^(1/p) and (|x| / n)ᵖ⁻¹ = qᵖ⁻¹ s^(1/p − 1), where s = Σ qᵖ. As m serves the power
+    of two below the largest |x|, which divides without rounding; the largest itself, where p is so great that 2ᵖ overflows.
+    """
+    size = abs(x)
+    norm = np.max(size, axis=-1, initial=0.0)
     if p < np.inf:
-        relative /= (norm + (norm == 0.0))[..., None]  # to the largest, so that no power overflows
-        norm = norm * np.add.reduce(relative**p, axis=-1) ** (1.0 / p)
+        scale = np.ldexp(np.ones_like(norm), np.frexp(norm)[1] - 1) if p < 64.0 else norm + (norm == 0.0)
+        size /= scale[..., None]
+        total = np.add.reduce(size**p, axis=-1)
+        norm = scale * total ** (1.0 / p)
 
     def backward(grad_output):
-        slope = abs(x)
         if p < np.inf:
-            slope /= (norm + (norm == 0.0))[..., None]
-            np.power(slope, p - 1.0, out=slope, where=slope > 0.0)  # 0 at x = 0 even for p < 1
+            slope = np.power(size, p - 1.0, out=np.zeros_like(size), where=size > 0.0)  # 0 at x = 0 even for p < 1
+            slope *= ((total + (total == 0.0)) ** (1.0 / p - 1.0))[..., None]
         else:
-            slope = (slope == norm[..., None]).astype(x.dtype)
+            slope = (size == norm[..., None]).astype(x.dtype)
             slope /= np.vecdot(slope, slope)[..., None]  # the number of those that tie
         slope *= np.sign(x)
         slope *= grad_output[..., None]

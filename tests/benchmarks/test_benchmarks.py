@@ -2,19 +2,21 @@
 
 import dataclasses
 import math
+import runpy
+import sys
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from benchmarks import duel, report
-from benchmarks.conftest import pytest_collection_modifyitems
+from benchmarks import conftest, duel, report
 from benchmarks.duel import Process, Setting, WorkerError, require_agreement
 from benchmarks.entries import INSTEAD_OF_THE_FIRST, NETWORKS, OPERATIONS
 from benchmarks.progress import Countdown
 from benchmarks.recording import Record
 from benchmarks.workloads import xor
 from reference.cases import OPERATIONS as CATALOGUE
+from reference.installation import how_to_install
 
 SETTING = Setting(threads=1, allocator="system")
 XOR = NETWORKS[0]
@@ -25,7 +27,7 @@ def chosen(**options):
     option = SimpleNamespace(**{"all": False, "keyword": ""} | options)
     config = SimpleNamespace(option=option, hook=SimpleNamespace(pytest_deselected=lambda items: None))
     items = [SimpleNamespace(callspec=SimpleNamespace(params={"entry": entry})) for entry in (*NETWORKS, *OPERATIONS)]
-    pytest_collection_modifyitems(config, items)
+    conftest.pytest_collection_modifyitems(config, items)
     return [item.callspec.params["entry"] for item in items]
 
 
@@ -68,6 +70,13 @@ def test_a_peer_that_cannot_run_is_left_out_and_the_tables_say_so(monkeypatch):
     assert "missing is left out (XOR): ModuleNotFoundError: No module named 'benchmarks.side_that_is_not_there'" in page
     assert "by `the command`" in page
     assert f"article: NumPy {np.__version__}" in page
+
+
+def test_a_missing_package_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pytest_benchmark", None)
+    with pytest.raises(SystemExit) as stop:  # which goes through pytest to the interpreter
+        runpy.run_path(conftest.__file__)
+    assert stop.value.code == f"benchmarks: pytest_benchmark is missing; install it with: {how_to_install('benchmarks')}"
 
 
 def test_a_worker_says_what_it_cannot_do_and_lives_on():

@@ -133,11 +133,11 @@ _cosine_cases = (
     Case("±10,000", ([[1e4, -1e4, 0.5]], [[1e4, 1e4, -0.5]], np.array([1]))),
 )
 
-_triples = (normal(4, 3), normal(4, 3), normal(4, 3))
+_triples = (normal(4, 3), normal(4, 3, scale=3.0), normal(4, 3))
 
 
 def _triplet_cases(*others: Case, **constants: Any):
-    wide = {"margin": 20.0, **constants}
+    wide = {"margin": 100.0, **constants}
     return (
         *(Case(reduction, _triples, {"reduction": reduction, **constants}) for reduction in REDUCTIONS),
         *(Case(f"margin, {reduction}", _triples, {"reduction": reduction, **wide}) for reduction in REDUCTIONS),
@@ -178,7 +178,7 @@ def _tie(**constants: Any):
 _nothing_added: dict[str, Any] = {"eps": 0.0, "reduction": "none"}
 _margin_cases = _triplet_cases(
     Case("no features, p = 1", (normal(3, 0), normal(3, 0), normal(3, 0)), {"p": 1.0}, zero=("grad_0", "grad_1", "grad_2")),
-    *(Case(f"p = {p}", _triples, {"p": p, "margin": 20.0, "reduction": "none"}) for p in (0.5, 1, 1.5, 2, 3, 4.5, np.inf)),
+    *(Case(f"p = {p}", _triples, {"p": p, "margin": 20.0, "reduction": "none"}) for p in (0.5, 1, 1.5, 2, 3, 4, 4.5, np.inf)),
     *(Case(f"p = {p}, swap", _triples, {"p": p, "margin": 20.0, "swap": True}) for p in (1, 3, np.inf)),
     Case("eps", _triples, {"eps": 1e-3, "margin": 20.0, "reduction": "none"}),
     Case("eps, p = 3", _triples, {"eps": 1e-3, "p": 3.0, "margin": 20.0}),
@@ -203,6 +203,13 @@ _margin_cases = _triplet_cases(
             smooth=False,
         )
         for p in (1, 1.5, 2, 3, np.inf)
+    ),
+    Case(
+        "p = 300, one anchor on positive",
+        ([[12.0, 9.0, 6.0], [1.0, 2.0, 3.0]], [[0.0, 0.0, 0.0], [1.0, 2.0, 3.0]], [[0.0, 0.0, -6.0], [2.0, 1.0, 2.0]]),
+        {"p": 300.0, "margin": 4.0, **_nothing_added},
+        smooth=False,
+        torch_loses="the 300th power overflows",
     ),
     Case(
         "half on positive, p = 0.5",
@@ -262,7 +269,9 @@ MODULES = (
     ),
     ModuleCase(build("CosineEmbeddingLoss", -0.5), Case("margin", (normal(4, 3), normal(4, 3), _mixed))),
     *(ModuleCase(build("TripletMarginLoss", reduction=reduction), Case(reduction, _triples)) for reduction in REDUCTIONS),
-    ModuleCase(build("TripletMarginLoss", 9.0, 3, 1e-3, True), Case("margin, p, eps and swap", _triples)),
+    ModuleCase(
+        build("TripletMarginLoss", 9.0, 3, 1e-3, True), Case("margin, p, eps and swap", (normal(4, 3), normal(4, 3), normal(4, 3)))
+    ),
     *(
         ModuleCase(build("TripletMarginWithDistanceLoss", reduction=reduction), Case(reduction, _triples))
         for reduction in REDUCTIONS

@@ -1,0 +1,50 @@
+"""Files that a command writes: whole or not at all."""
+
+import argparse
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def output_file(name: str) -> Path:
+    """The type of an option: a file that can be written, as is learnt here and not after the work. No file is changed or left."""
+    path = Path(name)
+    try:
+        if path.exists():
+            path.open("ab").close()
+        if _is_replaced(path):
+            beside = _beside(path)
+            beside.touch()
+            beside.unlink()
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"cannot write {path}: {error.strerror}") from None
+    return path
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Another file to write to, which takes the place of this one at the end: whatever happens before, this one stays as it was."""
+    if not _is_replaced(path):
+        yield path
+        return
+    beside = _beside(path)
+    try:
+        yield beside
+        if path.exists():
+            shutil.copymode(path, beside)
+        beside.replace(path.resolve())
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _is_replaced(path: Path) -> bool:
+    """Not a device or a pipe: what goes there must go there at once."""
+    return path.is_file() or not path.exists()
+
+
+def _beside(path: Path) -> Path:
+    """A name in the folder where the file itself lies, not a link to it; with its ending, which may say what to write."""
+    path = path.resolve()
+    return path.with_name(f".{os.getpid()}.{path.name}")
