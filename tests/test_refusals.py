@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import manual
+from manual.contract import require_integers
 from reference.agreement import wanted
 from reference.cases import OPERATIONS
 from reference.structure import is_float, named_gradients
@@ -280,6 +281,12 @@ EDGES = [
     ("Bilinear: in2_features", lambda v: manual.Bilinear(2, v, 3), 0, -1),
     ("PReLU: num_parameters", lambda v: manual.PReLU(v), 0, -1),
     ("PReLU: init", lambda v: manual.PReLU(init=v), -1, None),
+    ("op: stride must be an integer of at least 1, got", lambda v: require_integers("op", "stride", v, 2, least=1), 1, 0),
+    ("op: stride must be an integer of at least 1, got", lambda v: require_integers("op", "stride", (2, v), 2, least=1), 1, 0),
+    ("op: stride must be an integer or 2 of them, got", lambda v: require_integers("op", "stride", v, 2), (1, 2), (1, 2, 3)),
+    ("op: stride must be an integer or 3 of them, got", lambda v: require_integers("op", "stride", v, 3), [1], [1, 2]),
+    ("op: stride must be an integer or 3 of them, got", lambda v: require_integers("op", "stride", v, 3), (-1, 0, 1), ()),
+    ("op: stride must be an integer, got", lambda v: require_integers("op", "stride", v, 1), np.int8(2), 2.0),
     ("set_num_threads: threads", lambda v: manual.set_num_threads(v), manual.get_num_threads(), 0),
 ]
 
@@ -289,6 +296,14 @@ def test_edges(start, call, accepted, refused):
     call(accepted)
     with pytest.raises((TypeError, ValueError), match=f"^{start}"):
         call(refused)
+
+
+@pytest.mark.parametrize(
+    ("value", "integers"), [(3, (3, 3)), (np.int64(3), (3, 3)), ([3], (3, 3)), ((3,), (3, 3)), ((3, 4), (3, 4)), ([4, 3], (4, 3))]
+)
+def test_a_single_integer_stands_for_all_axes(value, integers):
+    got = require_integers("op", "stride", value, 2)
+    assert (got, [type(each) for each in got]) == (integers, [int, int])
 
 
 @pytest.mark.parametrize("loss", [manual.nll_loss, manual.cross_entropy, partial(manual.cross_entropy, label_smoothing=0.1)])

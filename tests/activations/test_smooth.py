@@ -30,6 +30,8 @@ from tests.activations.known import assert_known, assert_limits, value_and_slope
         ("softplus", {}, 20.0, 20.000000002061153, 0.9999999979388463),
         ("softplus", {}, 20.5, 20.5, 1.0),
         ("softplus", {"threshold": -1.0}, -0.5, -0.5, 1.0),
+        ("softplus", {"beta": 2.0, "threshold": -50.0}, -25.0, math.log1p(math.exp(-50)) / 2, 1 / (1 + math.exp(50))),
+        ("softplus", {"beta": 2.0, "threshold": -50.0}, -24.5, -24.5, 1.0),
     ],
 )
 def test_known_values(name, constants, x, value, slope):

@@ -84,6 +84,7 @@ def test_identity_gives_back_what_it_gets():
 
 _linear_takes = "linear: expected x (..., in_features), weight (out_features, in_features) or (in_features), "
 _linear_takes += "and a bias that broadcasts to the output, got "
+_vector_takes = "linear: a weight (in_features) takes no bias but a number, and none with a matrix x, got "
 _bilinear_takes = "bilinear: expected x1 (..., in1), x2 (..., in2) and weight (out, in1, in2), got "
 
 
@@ -100,6 +101,9 @@ _bilinear_takes = "bilinear: expected x1 (..., in1), x2 (..., in2) and weight (o
         ("linear", [(5, 3), (4, 3), (2, 5, 4)], _linear_takes + "(5, 3), (4, 3) and (2, 5, 4)"),
         ("linear", [(2, 5, 3), (4, 3), (3,)], "linear: expected shapes that broadcast together, got output (2, 5, 4), bias (3,)"),
         ("bilinear", [(5, 3), (4, 2), (4, 3, 2)], _bilinear_takes + "(5, 3), (4, 2) and (4, 3, 2)"),
+        ("linear", [(5, 3), (3,), ()], _vector_takes + "()"),
+        ("linear", [(2, 5, 3), (3,), (1,)], _vector_takes + "(1,)"),
+        ("linear", [(3,), (3,), (1,)], _vector_takes + "(1,)"),
         ("bilinear", [(5, 3), (5, 2), (4, 2, 3)], _bilinear_takes + "(5, 3), (5, 2) and (4, 2, 3)"),
         ("bilinear", [(5, 3), (5, 2), (3, 2)], _bilinear_takes + "(5, 3), (5, 2) and (3, 2)"),
         ("bilinear", [(), (), (4, 3, 2)], _bilinear_takes + "(), () and (4, 3, 2)"),

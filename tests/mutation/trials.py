@@ -48,12 +48,14 @@ class Concerned:
                 lines.update(part)
                 self.seconds |= json.loads(seconds_file.read_text())
         self.by_file = {Path(file): lines.contexts_by_lineno(file) for file in lines.measured_files()}
+        self.onlookers = self.seconds.keys() - lines.measured_contexts()
 
     def tests(self, mutant):
-        """The tests that reach the statement; those that reach the file, where it is run at import."""
+        """The tests that reach the statement; if it is run at import, those that reach the file, or only look at what there is."""
         by_line = self.by_file.get(mutant.path, {})
         lines = by_line if mutant.at_import else mutant.lines
-        return {test: self.seconds[test] for line in lines for test in by_line.get(line, ()) if test}
+        found = {test for line in lines for test in by_line.get(line, ()) if test}
+        return {test: self.seconds[test] for test in (found | self.onlookers if mutant.at_import else found)}
 
 
 def trials(mutants, concerned, workers, limit):

@@ -37,6 +37,8 @@ OPERATIONS = (
             Case("weight of one axis", (normal(5, 3), normal(3))),
             Case("weight of one axis, two batch axes", (normal(2, 5, 3), normal(3))),
             Case("weight of one axis, no batch", (normal(3), normal(3))),
+            Case("weight of one axis, scalar bias, two batch axes", (normal(2, 5, 3), normal(3), normal())),
+            Case("weight of one axis, scalar bias, no batch", (normal(3), normal(3), normal())),
             Case("scalar bias", (normal(5, 3), normal(4, 3), normal())),
             Case("bias of 1", (normal(2, 2, 3), normal(4, 3), normal(1))),
             Case("bias for each sample", (normal(5, 3), normal(4, 3), normal(5, 4))),

@@ -169,7 +169,7 @@ def _tie(**constants: Any):
 _nothing_added: dict[str, Any] = {"eps": 0.0, "reduction": "none"}
 _margin_cases = _triplet_cases(
     Case("no features, p = 1", (normal(3, 0), normal(3, 0), normal(3, 0)), {"p": 1.0}, zero=("grad_0", "grad_1", "grad_2")),
-    *(Case(f"p = {p}", _triples, {"p": p, "margin": 20.0, "reduction": "none"}) for p in (0.5, 1, 1.5, 2, 3, 4.5, np.inf)),
+    *(Case(f"p = {p}", _triples, {"p": p, "margin": 20.0, "reduction": "none"}) for p in (0.5, 1, 1.5, 2, 3, 4, 4.5, np.inf)),
     *(Case(f"p = {p}, swap", _triples, {"p": p, "margin": 20.0, "swap": True}) for p in (1, 3, np.inf)),
     Case("eps", _triples, {"eps": 1e-3, "margin": 20.0, "reduction": "none"}),
     Case("eps, p = 3", _triples, {"eps": 1e-3, "p": 3.0, "margin": 20.0}),
