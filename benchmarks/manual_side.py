@@ -9,7 +9,7 @@ from scipy.linalg.blas import daxpy
 from threadpoolctl import threadpool_info
 
 import manual
-from benchmarks.workloads import ForwardBackward, TrainingStep
+from benchmarks.workloads import LIBRARY, ForwardBackward, TrainingStep
 from manual.contract import Array
 
 # NumPy's and SciPy's BLAS, and the processor for which its kernels were written
@@ -27,7 +27,7 @@ def threads() -> int:
 
 def training_step(step: TrainingStep) -> tuple[Call, Callable[[], Results]]:
     """The step, and what the first one yields: the loss and each update, which is the gradient times −lr."""
-    net = step.net.construct(manual, lambda argument: argument)
+    net = step.net.construct(LIBRARY, lambda argument: argument)
     net.load_state_dict(step.state)
     criterion = getattr(manual, step.criterion)()
     optimizer = manual.SGD(net.parameters(), lr=step.lr)

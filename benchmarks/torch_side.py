@@ -1,6 +1,7 @@
 """The workloads in torch eager, step by step as on the other side. NumPy only carries the numbers in and out."""
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -11,6 +12,21 @@ from reference.cases import OPERATIONS
 from reference.oracle import to_torch
 
 VERSION = f"torch {torch.__version__}"
+
+
+class Residual(torch.nn.Module):
+    """A block that adds something to its input."""
+
+    def __init__(self, *body: torch.nn.Module) -> None:
+        super().__init__()
+        self.body = torch.nn.Sequential(*body)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Y = relu(x + body(x))."""
+        return torch.relu(x + self.body(x))
+
+
+LIBRARY = SimpleNamespace(**vars(torch.nn), Residual=Residual)
 
 Call = Callable[[], Any]
 Results = dict[str, Array]
@@ -23,7 +39,7 @@ def threads() -> int:
 
 def construct(step: TrainingStep) -> tuple[torch.nn.Module, torch.nn.Module]:
     """The network, as it stands before the first step, and the loss."""
-    net = step.net.construct(torch.nn, lambda argument: getattr(torch, argument) if isinstance(argument, str) else argument)
+    net = step.net.construct(LIBRARY, lambda argument: getattr(torch, argument) if isinstance(argument, str) else argument)
     net.load_state_dict({name: to_torch(array) for name, array in step.state.items()})
     return net, getattr(torch.nn, step.criterion)()
 

@@ -6,13 +6,17 @@ Both sides get the same workload, with every array that it starts from. No torch
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
 
 import manual
+from manual.commands.digits import Residual
 from manual.contract import Array
 from reference.case import Build, build
+
+LIBRARY = SimpleNamespace(**vars(manual), Residual=Residual)  # where `manual` finds the names of networks
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,66 @@ def dense(*sizes: int, batch: int) -> TrainingStep:
     target = generator.integers(0, sizes[-1], batch)
     layers, state = _layers(*sizes, activation="ReLU", dtype="float32")
     return TrainingStep(build("Sequential", *layers[:-1]), "CrossEntropyLoss", 0.01, x, target, state, tolerance=1e-2)
+
+
+def lenet(batch: int) -> TrainingStep:
+    """LeNet-5 with ReLU and maxima, on random images of 28 × 28 pixels."""
+    layers = (
+        *_convolution(1, 6, 5, padding=2),
+        build("MaxPool2d", 2),
+        *_convolution(6, 16, 5),
+        build("MaxPool2d", 2),
+        build("Flatten"),
+        *_linear(400, 120),
+        *_linear(120, 84),
+        _linear(84, 10)[0],
+    )
+    return _classifier(layers, (batch, 1, 28, 28))
+
+
+def residual(batch: int) -> TrainingStep:
+    """The network of `python -m manual digits`, on random images of 8 × 8 pixels."""
+
+    def norm(inputs: int, outputs: int) -> tuple[Build, ...]:
+        convolution, relu = _convolution(inputs, outputs, 3, padding=1, bias=False)
+        return convolution, build("BatchNorm2d", outputs, dtype="float32"), relu
+
+    def block(channels: int) -> Build:
+        return build("Residual", *norm(channels, channels), *norm(channels, channels)[:-1])
+
+    layers = (
+        *norm(1, 16),
+        block(16),
+        build("MaxPool2d", 2),
+        *norm(16, 32),
+        block(32),
+        build("AvgPool2d", 4),
+        build("Flatten"),
+        _linear(32, 10)[0],
+    )
+    return _classifier(layers, (batch, 1, 8, 8))
+
+
+def _convolution(inputs: int, outputs: int, kernel: int, **options: Any) -> tuple[Build, Build]:
+    return build("Conv2d", inputs, outputs, kernel, dtype="float32", **options), build("ReLU")
+
+
+def _linear(inputs: int, outputs: int) -> tuple[Build, Build]:
+    return build("Linear", inputs, outputs, dtype="float32"), build("ReLU")
+
+
+def _classifier(layers: tuple[Build, ...], shape: tuple[int, ...]) -> TrainingStep:
+    """A network that tells ten classes apart, on random images; its weights are drawn here, so that both sides start from them."""
+    generator = np.random.default_rng(0)
+    x = generator.standard_normal(shape, dtype=np.float32)
+    target = generator.integers(0, 10, len(x))
+    net = build("Sequential", *layers)
+    state = net.construct(LIBRARY, lambda argument: argument).state_dict()
+    for name, array in state.items():
+        if array.ndim > 1:
+            fan_in = array[0].size
+            state[name] = generator.standard_normal(array.shape, dtype=array.dtype) * np.float32(fan_in**-0.5)
+    return TrainingStep(net, "CrossEntropyLoss", 0.01, x, target, state, tolerance=1e-2)
 
 
 def _layers(*sizes: int, activation: str, dtype: str) -> tuple[list[Build], dict[str, Array]]:
