@@ -251,8 +251,8 @@ class ConvolutionModule(Module):
         self.kernel_size = require_integers(name, "kernel_size", kernel_size, self.axes, 1)
         self.stride = require_integers(name, "stride", stride, self.axes, 1)
         self.dilation = require_integers(name, "dilation", dilation, self.axes, 1)
-        for argument in ("in_channels", "out_channels"):
-            channels = require_integer(name, argument, getattr(self, argument), 0)
+        for argument, least in (("in_channels", 0), ("out_channels", 1)):  # a lazy module begins with 0
+            channels = require_integer(name, argument, getattr(self, argument), least)
             if channels % groups:
                 raise ValueError(f"{name}: {argument} must be a multiple of groups, {groups}, got {channels}")
         shape = (first, second // groups, *self.kernel_size)

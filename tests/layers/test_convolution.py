@@ -198,7 +198,7 @@ def test_what_does_not_fit_is_refused_as_in_torch(shapes, constants, message):
         ({"padding": "same", "stride": 2}, "padding must not be 'same' with a stride, got stride (2, 2)"),
         ({"padding": "full"}, "padding must be 'valid' or 'same', got 'full'"),
         ({"padding_mode": "mirror"}, "padding_mode must be 'zeros', 'reflect', 'replicate' or 'circular', got 'mirror'"),
-        ({"in_channels": -1}, "in_channels must be an integer of at least 1, got -1"),
+        ({"in_channels": -1}, "in_channels must be an integer of at least 0, got -1"),
     ],
 )
 def test_modules_that_cannot_be_are_refused_as_in_torch(constants, message):
