@@ -15,7 +15,6 @@ import pytest
 from reference.installation import how_to_install
 
 try:
-    import pytest_benchmark  # noqa: F401
     from rich.console import Console
 
     from benchmarks import picture, report
@@ -46,6 +45,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Keep picture, page and JSON in results/ unless told otherwise; our tables stand in for pytest-benchmark's own."""
+    if not config.pluginmanager.hasplugin("benchmark"):
+        sys.exit(f"benchmarks: pytest_benchmark is missing; install it with: {how_to_install('benchmarks')}")
     option, results = config.option, config.rootpath / "results"
     option.benchmark_quiet = True
     config.addinivalue_line("filterwarnings", "ignore:Benchmark fixture was not used")  # after a failure

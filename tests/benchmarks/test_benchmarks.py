@@ -73,9 +73,17 @@ def test_a_peer_that_cannot_run_is_left_out_and_the_tables_say_so(monkeypatch):
 
 
 def test_a_missing_package_is_named(monkeypatch):
-    monkeypatch.setitem(sys.modules, "pytest_benchmark", None)
+    monkeypatch.setitem(sys.modules, "rich.console", None)
     with pytest.raises(SystemExit) as stop:  # which goes through pytest to the interpreter
         runpy.run_path(conftest.__file__)
+    assert stop.value.code == f"benchmarks: rich.console is missing; install it with: {how_to_install('benchmarks')}"
+
+
+def test_a_missing_plugin_is_named():
+    """These tests themselves run without it."""
+    config = SimpleNamespace(pluginmanager=SimpleNamespace(hasplugin=lambda name: name != "benchmark"))
+    with pytest.raises(SystemExit) as stop:
+        conftest.pytest_configure(config)
     assert stop.value.code == f"benchmarks: pytest_benchmark is missing; install it with: {how_to_install('benchmarks')}"
 
 
