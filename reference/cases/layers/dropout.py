@@ -105,15 +105,17 @@ OPERATIONS = (
 )
 
 # In training a module draws by itself: nothing and everything can be dropped in one way alone, the rest is in the tests
-MODULES = tuple(
-    ModuleCase(build(name, p), Case(f"p = {p}", (normal(*shape),), zero=zero))
-    for name, shape in (
-        ("Dropout", (4, 3)),
-        ("Dropout1d", (2, 3, 2)),
-        ("Dropout2d", (2, 3, 2, 2)),
-        ("Dropout3d", (1, 3, 2, 1, 2)),
-        ("AlphaDropout", (4, 3)),
-        ("FeatureAlphaDropout", (2, 3, 2)),
-    )
-    for p, zero in ((0.0, ()), (1.0, ("grad_0",)))
+_SHAPES = {
+    "Dropout": (4, 3),
+    "Dropout1d": (2, 3, 2),
+    "Dropout2d": (2, 3, 2, 2),
+    "Dropout3d": (1, 3, 2, 1, 2),
+    "AlphaDropout": (4, 3),
+    "FeatureAlphaDropout": (2, 3, 2),
+}
+
+MODULES = (
+    *(ModuleCase(build(name, 0.0), Case("p = 0.0", (normal(*shape),))) for name, shape in _SHAPES.items()),
+    *(ModuleCase(build(name, 1.0), Case("p = 1.0", (normal(*shape),), zero=("grad_0",))) for name, shape in _SHAPES.items()),
+    *(ModuleCase(build(name), Case("evaluation", (normal(*shape),)), training=False) for name, shape in _SHAPES.items()),
 )
