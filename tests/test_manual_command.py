@@ -60,7 +60,6 @@ def test_the_articles_run(tmp_path):
     assert str(picture) in done.stdout
     assert "training" not in done.stdout  # no progress bar in a pipe
     pixels = imread(picture)
-    assert pixels.shape[:2] == (690, 1650)
     assert len(np.unique(pixels.reshape(-1, pixels.shape[2]), axis=0)) > 100  # the heat map is there
 
 
@@ -173,6 +172,8 @@ def test_picture_of_an_untrained_network(tmp_path, ending):
     main(["--epochs", "1", "--plot", str(picture)])
     start = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF-"}[ending.lower()]
     assert picture.read_bytes().startswith(start)
+    if ending == "PNG":
+        assert imread(picture).shape[:2] == (690, 1650)
 
 
 def test_no_point_covers_or_touches_a_number_on_an_axis():
