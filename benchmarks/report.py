@@ -40,9 +40,9 @@ def _networks(records: list[Record]) -> Section:
     columns = "network", "manual", "torch", "manual / torch", "manual / bare", "peak memory, manual", "peak memory, torch"
     section = Section("Training step: forward, loss, backward and SGD", columns)
     for record in records:
-        (bare,) = (side for side in record.result.times if side in BARE)
+        ratios_to_bare = [_ratio(record.result.ratio(side)) for side in record.result.times if side in BARE]
         memory = [_memory(size) for size in record.peak_memory.values()] if record.peak_memory else ["", ""]
-        section.rows.append([_name(record), *_beside_torch(record), _ratio(record.result.ratio(bare)), *memory])
+        section.rows.append([_name(record), *_beside_torch(record), *(ratios_to_bare or [""]), *memory])
     if records:
         section.notes.append(BARE_NOTE)
     return section

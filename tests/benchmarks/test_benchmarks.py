@@ -72,6 +72,15 @@ def test_a_peer_that_cannot_run_is_left_out_and_the_tables_say_so(monkeypatch):
     assert f"article: NumPy {np.__version__}" in page
 
 
+@pytest.mark.parametrize(("times", "bare"), [({}, None), ({"closures": [0.5, 0.5]}, "4.00")])
+def test_a_network_with_and_without_a_bare_side(times, bare):
+    result = duel.Result({"manual": [1.0, 3.0], "torch": [1.0, 1.0]} | times, {}, {}, 0.0)
+    (steps,) = report.sections([Record("training step", XOR, result)])
+    ((*_, to_torch, to_bare, _, _),) = steps.rows
+    assert "2.00" in to_torch
+    assert bare in to_bare if bare else to_bare == ""
+
+
 def test_a_missing_package_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "rich.console", None)
     with pytest.raises(SystemExit) as stop:  # which goes through pytest to the interpreter
