@@ -22,6 +22,7 @@ from pathlib import Path
 
 import coverage
 import pytest
+from threadpoolctl import threadpool_limits
 
 LARGE_LIBRARIES = "torch", "scipy.special", "mpmath", "matplotlib.figure", "hypothesis.extra.numpy", "rich.progress"
 MEMORY = 1 << 34  # bytes of addresses; a mutant may ask for any number
@@ -74,10 +75,11 @@ def trials(mutants, concerned, workers, limit):
 
 
 def warm_up():
-    """Import what takes long."""
+    """Import what takes long. BLAS gets one thread: with several it hangs at times in a copy of a process."""
     for name in LARGE_LIBRARIES:
         with suppress(ImportError):
             import_module(name)
+    threadpool_limits(1)
 
 
 def _copy(task, *arguments):
