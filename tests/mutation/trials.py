@@ -29,7 +29,7 @@ MEMORY = 1 << 34  # bytes of addresses; a mutant may ask for any number
 PYTEST = 100  # is added to its exit status in that of a process, which is 1 where the trial itself failed
 NOTICED_NOTHING = pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED
 # These judge the text of the package, or other packages, or this program; or they start processes, which see no mutant.
-LEFT_OUT = "detection", "mutation", "benchmarks", "test_processes.py", "test_reference_command.py"
+LEFT_OUT = "detection", "mutation", "benchmarks", "test_page.py", "test_processes.py", "test_reference_command.py"
 
 
 class Concerned:
@@ -106,7 +106,6 @@ def _record(package, files, lines_file, seconds_file):
 def _try(mutant, seconds, limit):
     """Run the tests file by file, those of least time first, until one fails."""
     sys.meta_path.insert(0, Planted(mutant))
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     os.dup2(1, 2)
     by_file = Counter()
@@ -122,6 +121,7 @@ def _try(mutant, seconds, limit):
 
 
 def _pytest(arguments, plugin):
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))  # also where nothing is changed: tests must pass with it
     options = "--rootdir=.", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-W", "ignore::pytest.PytestAssertRewriteWarning"
     return int(pytest.main([*arguments, *options], [plugin]))
 
