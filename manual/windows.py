@@ -4,7 +4,7 @@ Written out side by side, what all windows see takes as many times the memory of
 writes out a block of them at a time: those of a few images, or a few rows of one image. Threads share the images.
 
 NumPy is fast where what lies side by side in memory is long. The rows of small images are short, so many of them lie in memory as
-(C, H, W, N), the images last. So do the outputs, and what comes next finds them in that order.
+(C, H, W, N), the images last. So do the outputs, and the next layer finds them in that order.
 """
 
 import math
@@ -22,13 +22,19 @@ Sizes = tuple[int, ...]
 
 BLOCK = 1 << 18  # elements that are written out at a time: so many stay in a cache
 BLOCK_OF_SMALL = 1 << 20  # the same of small images, of which few calls for many elements are faster
-MANY = 16  # images at least that come last
+MANY, FEW = 16, 4  # images at least that come last; how many times as many channels as theirs their outputs then have
 WIDE = 1 << 9  # windows of a block at least: the product of a matrix with fewer columns is slow
 
 
-def many_small(images: int, channels: int, size: Sizes) -> bool:
-    """Whether so many images have short rows, and little enough in all to be one part to every mechanism: these come last."""
-    return images >= MANY and images > size[-1] and images * channels * math.prod(size) <= LARGE
+def come_last(images: Array, channels: int, size: Sizes) -> bool:
+    """Whether images (N, C, …), to be windowed at this size and mapped to so many channels, are to lie in memory as (C, …, N).
+
+    It pays for many small ones, in all little enough to be one part to every mechanism. To bring them into that order takes as long
+    as it gains, so they lie so already, or have few channels, as at the entrance of a network.
+    """
+    many = len(images) >= MANY and len(images) > size[-1]
+    in_order = images.strides[0] == images.itemsize or FEW * images.shape[1] <= channels
+    return many and in_order and len(images) * max(images.shape[1], channels) * math.prod(size) <= LARGE
 
 
 def taps(kernel: Sizes, stride: Sizes, dilation: Sizes, counts: Sequence[int]) -> Iterator[tuple[Any, Any]]:

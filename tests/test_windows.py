@@ -9,7 +9,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 import manual
 from manual import windows
 from manual.threads import _blas_setting, in_threads
-from manual.windows import Block, Windows, taps
+from manual.windows import LARGE, Block, Windows, come_last, taps
 
 RNG = np.random.default_rng(0)
 
@@ -88,6 +88,18 @@ def test_every_window_is_in_one_block(images, images_last, most, wide, threads, 
     assert (visits == 1).all()
     assert len(sums) == min(threads, images)
     assert len(callers) <= max(1, min(threads, images))
+
+
+def test_which_images_come_last():
+    small = np.zeros((16, 1, 15, 15))
+    last = np.moveaxis(np.zeros((1, 15, 15, 16)), -1, 0)
+    assert come_last(small, 4, (15, 15))
+    assert not come_last(small, 3, (15, 15))  # few channels of outputs: the order would not pay
+    assert come_last(last, 1, (15, 15))
+    assert not come_last(last[:15], 1, (15, 14))  # too few images
+    assert not come_last(last, 1, (15, 16))  # rows as long
+    assert come_last(last, LARGE // (16 * 225), (15, 15))
+    assert not come_last(last, LARGE // (16 * 225) + 1, (15, 15))  # too much in all
 
 
 @pytest.mark.parametrize("axes", [1, 2, 3])

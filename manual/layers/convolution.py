@@ -36,7 +36,7 @@ from manual.contract import (
 from manual.initialization import uniform_fan_in
 from manual.layers.padding import pad
 from manual.module import Module, Parameter
-from manual.windows import Sizes, Windows, many_small
+from manual.windows import Sizes, Windows, come_last
 
 __all__ = ["Conv1d", "Conv2d", "Conv3d", "conv1d", "conv2d", "conv3d"]
 
@@ -79,7 +79,7 @@ def convolution(
         raise ValueError(f"{op}: the kernel must fit into the padded input, {padded}, got one that spans {spanned}")
     counts = tuple([(n - span) // s + 1 for n, span, s in zip(padded, spanned, stride)])
     images = batch(x, axes)
-    images_last = many_small(len(images), max(images.shape[1], len(weight)), size)
+    images_last = come_last(images, len(weight), size)
     windows = Windows(size, kernel, stride, dilation, before, counts, images_last)
     output, _ = correlate(images, weight, None, windows, groups)
     if bias is not None:

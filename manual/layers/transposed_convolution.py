@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike
 
 from manual.contract import Array, Backward, cotangent, needed, require_integer, require_integers
 from manual.layers.convolution import ConvolutionModule, batch, correlate, require_arrays, spans, spread, sum_by_channel
-from manual.windows import Sizes, Windows, many_small
+from manual.windows import Sizes, Windows, come_last
 
 __all__ = ["ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"]
 
@@ -66,7 +66,7 @@ def _transposed(
     if min(size) < 1:
         raise ValueError(f"{op}: padding must leave an output of at least 1 along each axis, got {padding}, which leaves {size}")
     inputs = batch(x, axes)
-    images_last = many_small(len(inputs), max(inputs.shape[1], groups * weight.shape[1]), size)
+    images_last = come_last(inputs, groups * weight.shape[1], size)
     windows = Windows(size, kernel, stride, dilation, padding, counts, images_last)
     output = spread(inputs, weight, windows, groups)
     if bias is not None:
