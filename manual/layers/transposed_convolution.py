@@ -78,9 +78,11 @@ def _transposed(
     def backward(grad_output, needs=None):
         need_x, need_weight, need_bias = needed(op, needs, 3)
         grad_y = cotangent(op, grad_output, shape, dtype).reshape(outputs_shape)
-        grad_x, grad_weight = correlate(grad_y, weight if need_x else None, inputs if need_weight else None, windows, groups)
+        grad_x = grad_weight = None
+        if need_x or need_weight:
+            grad_x, grad_weight = correlate(grad_y, weight if need_x else None, inputs if need_weight else None, windows, groups)
         grad_bias = sum_by_channel(grad_y) if need_bias and bias is not None else None
-        return grad_x.reshape(x.shape) if need_x else None, grad_weight, grad_bias
+        return None if grad_x is None else grad_x.reshape(x.shape), grad_weight, grad_bias
 
     return output, backward
 

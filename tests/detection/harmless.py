@@ -35,6 +35,7 @@ PARTS = "only the parts of a large array need it, which the tests of parts see"
 EMPTY = "torch's backward fails for an empty batch, so there is no case; the chapter's own tests see it"
 REST = "whatever is subtracted first, what is left of the mean is subtracted after it"
 ROUNDED = "in no case rounding decides; the chapter's own tests have the sizes where it does"
+FASTER = "decides which of two ways is taken, the faster of the two; both are right"
 LAYOUT = "the cases are in order in memory; tests/test_agreement.py has them in other orders"
 
 FIRST_CALL = "what the first call returns is seen by tests/test_lazy.py"
@@ -421,8 +422,37 @@ HARMLESS: dict[str, dict[tuple[str, str], str]] = {
         ("stride, dilation = ", "0"): REFUSED,
         ("return [(p, p) for p in require_integers(", "-1"): REFUSED,
         ("groups = ", "0"): REFUSED,
+        ("images_last = ", "zeroed(come_last(images, len(weight), size))"): FASTER,
+        ("images_last = ", "zeroed(len(weight))"): FASTER,
+        ("shifts = ", "1"): FASTER,
+        ("shifts = ", "0"): FASTER,
+        ("shifts = ", "inputs * math.prod(windows.kernel[1:]) > outputs"): FASTER,
+        ("return np.stack(", "[np.matmul(y_block, columns.swapaxes(1, 2)) for columns in seen]"): PARTS,
+        ("paired = ", "groups"): PARTS,
+        ("paired = ", "height"): PARTS,
+        ("return (correlated, np.ascontiguousarray(", "np.moveaxis(kernels, there, here)"): SLOWER,
+        ("windows.by_blocks(spread_block", "x.shape[1]"): PARTS,
+        ("windows.by_blocks(spread_block", "math.prod(windows.kernel)"): PARTS,
+        (
+            "no_fewer = ",
+            "zeroed(all((count >= cells for count, cells in zip(windows.counts, windows.size))))",
+        ): FASTER,
+        ("no_fewer = ", "count > cells"): FASTER,
+        ("no_fewer = ", "count < cells"): FASTER,
+        ("if max(windows.stride) == 1 and", "if False:"): FASTER,
+        ("if max(windows.stride) == 1 and", "max(windows.stride) == 1 and y.shape[1] <= 2 * x.shape[1]"): FASTER,
+        ("if max(windows.stride) == 1 and", "max(windows.stride) == 1 and no_fewer"): FASTER,
+        ("if max(windows.stride) == 1 and", "y.shape[1] < 2 * x.shape[1]"): FASTER,
+        ("return np.ascontiguousarray(np.flip(", "np.flip(by_group, tuple(range(3, by_group.ndim)))"): SLOWER,
     },
     "conv_transpose1d": {
+        (
+            "images_last = ",
+            "zeroed(come_last(inputs, groups * weight.shape[1], size))",
+        ): FASTER,
+        ("images_last = ", "groups"): FASTER,
+        ("images_last = ", "weight.shape[1]"): FASTER,
+        ("images_last = ", "0"): FASTER,
         ("stride, dilation = ", "0"): REFUSED,
         ("padding = ", "-1"): REFUSED,
         ("added = ", "-1"): REFUSED,
