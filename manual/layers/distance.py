@@ -104,7 +104,7 @@ def distance_between(op: str, x1: Array, x2: Array, *, p: float, eps: float) -> 
     difference += eps
     if math.isnan(p) or ((p < 0 or p == math.inf) and not difference.shape[-1]):
         raise ValueError(f"{op}: p must be a number that there is a norm for, got {p} for {difference.shape[-1]} numbers")
-    distance, norm_backward = _norm(difference, p)
+    distance, norm_backward = norm(difference, p)
     distance = np.asarray(distance)
     distance.flags.writeable = False
 
@@ -118,7 +118,7 @@ def distance_between(op: str, x1: Array, x2: Array, *, p: float, eps: float) -> 
     return distance, backward
 
 
-def _norm(x: Array, p: float, *, shared: bool = True) -> Norm:
+def norm(x: Array, p: float, *, shared: bool = True) -> Norm:
     """The norm along the last axis, and its gradient; with p = ±∞, whether those that tie share it."""
     if p == 2.0:
         return _euclidean_norm(x)
@@ -128,11 +128,13 @@ def _norm(x: Array, p: float, *, shared: bool = True) -> Norm:
 
 
 def _euclidean_norm(x: Array) -> Norm:
-    """The norm n = ‖x‖₂ along the last axis;  grad_x = x / n grad_n."""
+    """The norm n = ‖x‖₂ along the last axis;  grad_x = x / n · grad_n."""
     norm = np.sqrt(np.vecdot(x, x))
 
     def backward(grad_output):
-        return x * (grad_output / (norm + (norm == 0.0)))[..., None]  # where x = 0 so is the gradient, whatever it is divided by
+        slope = x / (norm + (norm == 0.0))[..., None]  # where x = 0 so is the slope, whatever it is divided by
+        slope *= grad_output[..., None]
+        return slope
 
     return norm, backward
 
@@ -204,7 +206,7 @@ def pdist(x: Array, /, *, p: float = 2.0) -> tuple[Array, Backward]:
     if x.ndim != 2:
         raise ValueError(f"pdist: x must have shape (N, D), got {x.shape}")
     n = len(x)
-    distances, norm_backward = _norm(x[:, None] - x, p, shared=False)
+    distances, norm_backward = norm(x[:, None] - x, p, shared=False)
     i, j = np.triu_indices(n, 1)
     output = distances[i, j]
 

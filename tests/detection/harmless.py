@@ -353,15 +353,6 @@ HARMLESS: dict[str, dict[tuple[str, str], str]] = {
     "cosine_similarity": {("of_norm = ", "norm - (norm == 0.0)"): ZERO},
     "pairwise_distance": {
         ("if not (need_x1 or need_x2):", "if False:"): UNWANTED,
-        ("if p == 2.0:", "if False:"): SLOWER,
-        ("norm = np.max(", "p >= 0"): "p = 0 does not come there",
-        ("return x * ", "norm - (norm == 0.0)"): ZERO,
-        ("scale = ", "extreme + ~found"): DIGITS,
-        ("scale = ", "abs(p) <= 64.0"): DIGITS,
-        ("scale = ", "np.frexp(extreme)[1]"): DIGITS,
-        ("scale = ", "np.frexp(extreme)[1] + 1"): DIGITS,
-        ("scale = ", "0"): DIGITS,
-        ("scale = ", "extreme - ~found"): ZERO,
     },
     "mse_loss": {("for _ in range(2)", "1"): DIGITS},
     "embedding": {
@@ -455,7 +446,14 @@ HARMLESS: dict[str, dict[tuple[str, str], str]] = {
     "instance_norm": {("mean, var = ", "0"): EMPTY},
     "normalize": {
         ("if p == 2.0:", "if False:"): SLOWER,
-        ("extreme = ", "p >= 0.0"): NEVER_THERE,
+        ("norm = np.max(", "p >= 0"): "p = 0 does not come there",
+        ("slope = x / ", "norm - (norm == 0.0)"): ZERO,
+        ("scale = ", "extreme + ~found"): DIGITS,
+        ("scale = ", "abs(p) <= 64.0"): DIGITS,
+        ("scale = ", "np.frexp(extreme)[1]"): DIGITS,
+        ("scale = ", "np.frexp(extreme)[1] + 1"): DIGITS,
+        ("scale = ", "0"): DIGITS,
+        ("scale = ", "extreme - ~found"): ZERO,
     },
     "local_response_norm": {
         ("return (require_integer(op, 'size'", "require_integer(op, 'size', size)"): REFUSED,
