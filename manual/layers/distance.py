@@ -28,7 +28,7 @@ def cosine_similarity(x1: Array, x2: Array, /, *, dim: int = 1, eps: float = 1e-
     """The cosine of the angle between two vectors.
 
     Forward:   c = x1 · x2 / (A₁ A₂),  A = max(‖x‖₂, eps)
-    Backward:  grad_x1 = (x2 / (A₁ A₂) − c x1 / (A₁ ‖x1‖₂)) g,  and grad_x2 likewise      (g = grad_c)
+    Backward:  grad_x1 = (x2 − x1 (x1 · x2) / (A₁ ‖x1‖₂)) g / (A₁ A₂),  and grad_x2 likewise      (g = grad_c)
     Shapes:    x1, x2 (...) broadcast to one another, c without the axis `dim` of what they broadcast to
     Corners:   where A = eps, the derivative of A is that of the norm nevertheless, as in torch; at x = 0 it is 0
     """
@@ -38,24 +38,25 @@ def cosine_similarity(x1: Array, x2: Array, /, *, dim: int = 1, eps: float = 1e-
     a, b = map(np.atleast_1d, broadcast(op, x1=x1, x2=x2))
     axis = require_axis(op, a, dim)
     a, b = np.moveaxis(a, axis, -1), np.moveaxis(b, axis, -1)
-    norm1, norm2 = np.sqrt(np.vecdot(a, a)), np.sqrt(np.vecdot(b, b))
+    dot, square1, square2 = np.vecdot(a, b), np.vecdot(a, a), np.vecdot(b, b)
+    norm1, norm2 = np.sqrt(square1), np.sqrt(square2)
     clamped1, clamped2 = np.maximum(norm1, eps), np.maximum(norm2, eps)
-    output = np.asarray(np.vecdot(a, b) / clamped1 / clamped2)
-    output.flags.writeable = False
+    output = dot / clamped1 / clamped2
     shape, dtype = output.shape, output.dtype
 
     def backward(grad_output, needs=None):
         need_x1, need_x2 = needed(op, needs, 2)
         g = cotangent(op, grad_output, shape, dtype)
 
-        def gradient(x, other, norm, clamped):
-            of_dot = g / clamped1 / clamped2
-            of_norm = g * output / clamped / (norm + (norm == 0.0))  # where x = 0 so is its product with this
-            return np.moveaxis(other * of_dot[..., None] - x * of_norm[..., None], -1, axis)
+        def gradient(x, other, square, norm, clamped):
+            along = dot / (square + (square == 0.0)) * (norm / clamped)  # where x = 0 so is its product with this
+            grad = other - x * along[..., None]
+            grad *= (g / clamped1 / clamped2)[..., None]
+            return np.moveaxis(grad, -1, axis)
 
         return (
-            sum_to_shape(gradient(a, b, norm1, clamped1), x1.shape) if need_x1 else None,
-            sum_to_shape(gradient(b, a, norm2, clamped2), x2.shape) if need_x2 else None,
+            sum_to_shape(gradient(a, b, square1, norm1, clamped1), x1.shape) if need_x1 else None,
+            sum_to_shape(gradient(b, a, square2, norm2, clamped2), x2.shape) if need_x2 else None,
         )
 
     return output, backward

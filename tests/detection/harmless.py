@@ -350,7 +350,7 @@ HARMLESS: dict[str, dict[tuple[str, str], str]] = {
     },
     "flatten": {("start = ", "require_axis('flatten', x, start_dim, 'start_dim')"): REFUSED},
     "channel_shuffle": {("return x.reshape(", "x.reshape(n, groups, channels // groups, *rest).swapaxes(1, 2)"): VIEW},
-    "cosine_similarity": {("of_norm = ", "norm - (norm == 0.0)"): ZERO},
+    "cosine_similarity": {("along = ", "square - (square == 0.0)"): ZERO},
     "pairwise_distance": {
         ("if not (need_x1 or need_x2):", "if False:"): UNWANTED,
     },
