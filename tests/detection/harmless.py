@@ -99,9 +99,6 @@ HARMLESS: dict[str, dict[tuple[str, str], str]] = {
         ): "no rounding decides with the samples of the cases; the chapter's own tests do",
         ("start[..., :-1] = ", "(i + u) * alpha"): "the array of integers cuts the fraction off",
         ("return require_integers(", "-1"): REFUSED,
-        ("ratios = ", "output_ratio"): "torch's function takes no single ratio; the chapter's own tests do",
-        ("ratios = ", "(output_ratio,)"): "torch's function takes no single ratio; the chapter's own tests do",
-        ("ratios = ", "axes"): "torch's function takes no single ratio; the chapter's own tests do",
     },
     "leaky_relu": {
         ("finite = ", "zeroed(math.isfinite(negative_slope))"): SLOWER,
@@ -418,7 +415,10 @@ HARMLESS: dict[str, dict[tuple[str, str], str]] = {
         ("padding = ", "-1"): REFUSED,
         ("added = ", "-1"): REFUSED,
     },
-    "fold": {("windows = ", "0"): REFUSED},
+    "fold": {
+        ("windows = ", "0"): REFUSED,
+        ("return require_integers(", "require_integers(op, name, value, 2, least)"): REFUSED,
+    },
     "conv_tbc": {("pad = ", "-1"): REFUSED},
     "Conv1d": {("return (None,) if", "pad_backward(grad_padded)"): "no case leaves a gradient out; the chapter's own tests do"},
     "layer_norm": {
@@ -461,6 +461,7 @@ HARMLESS: dict[str, dict[tuple[str, str], str]] = {
     },
     "InstanceNorm1d": {("if own and", "own and self.running_mean is not None and (self.momentum is not None)"): EMPTY},
     "interpolate": {
+        ("size = require_integers(", "require_integers(op, 'size', size, count, least)"): REFUSED,
         ("axes.append(", "weight"): SLOWER,
         ("output = np.ascontiguousarray(", "x"): SLOWER,
         ("grad = np.ascontiguousarray(", "cotangent(op, grad_output, out_shape, dtype)"): SLOWER,
