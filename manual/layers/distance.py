@@ -2,8 +2,10 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from manual.arrays import broadcast, sum_to_shape
 from manual.contract import (
@@ -206,16 +208,21 @@ def pdist(x: Array, /, *, p: float = 2.0) -> tuple[Array, Backward]:
     p = require_number("pdist", "p", p, "a number of at least 0")
     if x.ndim != 2:
         raise ValueError(f"pdist: x must have shape (N, D), got {x.shape}")
-    n = len(x)
-    distances, norm_backward = norm(x[:, None] - x, p, shared=False)
-    i, j = np.triu_indices(n, 1)
-    output = distances[i, j]
+    pairs = _pairs(len(x), x.dtype)
+    output, norm_backward = norm(pairs @ x, p, shared=False)
+    output.flags.writeable = False
+    shape, dtype = output.shape, output.dtype
 
     def backward(grad_output, needs=None):
         if not needed("pdist", needs, 1)[0]:
             return (None,)
-        g = np.zeros((n, n), output.dtype)
-        g[i, j] = g[j, i] = cotangent("pdist", grad_output, output.shape, output.dtype)
-        return (np.add.reduce(norm_backward(g), axis=1),)
+        return (pairs.T @ norm_backward(cotangent("pdist", grad_output, shape, dtype)),)
 
     return output, backward
+
+
+def _pairs(n: int, dtype: Any) -> Any:
+    """The sparse matrix that takes n vectors to the differences of each two of them: in each row a 1 and a −1."""
+    i, j = np.triu_indices(n, 1)
+    signs = np.tile(np.array([1.0, -1.0], dtype), len(i))
+    return csr_array((signs, np.column_stack([i, j]).reshape(-1), np.arange(0, len(signs) + 1, 2)), shape=(len(i), n))
