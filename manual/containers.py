@@ -6,6 +6,7 @@ from typing import Any, Self, overload
 
 import numpy as np
 
+from manual.arrays import read_only
 from manual.contract import Backward, needed
 from manual.module import Module, Parameter, UninitializedParameter, require_name, without_backward
 
@@ -128,8 +129,10 @@ class Sequential(_Sequence):
             self._modules[require_name(self, str(name))] = _require_module(self, module)
 
     def forward(self, input: Any) -> tuple[Any, Backward]:
-        """Run the modules in order."""
+        """Run the modules in order. Without any, the output is the input, read-only."""
         modules = list(self._modules.values())
+        if not modules:
+            input = read_only(input)
         backwards = []
         for module in modules:
             result = module.forward(input)

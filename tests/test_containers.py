@@ -40,7 +40,9 @@ def test_sequential_is_its_modules_one_after_another():
 def test_sequential_of_nothing_is_the_identity():
     x = np.ones(3)
     output, backward = manual.Sequential()(x)
-    assert output is x
+    np.testing.assert_array_equal(output, x)
+    assert np.shares_memory(output, x)
+    assert (output.flags.writeable, x.flags.writeable) == (False, True)
     assert backward(x)[0] is x
     assert backward(x, (False,)) == (None,)
 

@@ -9,6 +9,7 @@ from manual.axis_windows import AxisWindows, add, sliding
 from manual.contract import (
     Array,
     Backward,
+    per_axis,
     require_flags,
     require_floats,
     require_integer,
@@ -75,11 +76,8 @@ def _adaptive_avg_pool(op: str, axes: int, x: Array, output_size: OutputSize) ->
 
 def _bins(op: str, axes: int, x: Array, output_size: OutputSize) -> list[AxisWindows]:
     """The bins along each of the last axes."""
-    counts: list[Any] = list(output_size) if isinstance(output_size, (tuple, list)) else [output_size] * axes
-    if len(counts) != axes:
-        raise ValueError(f"{op}: output_size must be an integer or {axes} of them, got {output_size}")
     windows = []
-    for axis, count in zip(range(-axes, 0), counts):
+    for axis, count in zip(range(-axes, 0), per_axis(op, "output_size", output_size, axes, "an integer")):
         cells = x.shape[axis]
         if count is None and axes > 1 and count is not output_size:
             count = cells

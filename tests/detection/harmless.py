@@ -100,9 +100,6 @@ HARMLESS: dict[str, dict[tuple[str, str], str]] = {
         ): "no rounding decides with the samples of the cases; the chapter's own tests do",
         ("start[..., :-1] = ", "(i + u) * alpha"): "the array of integers cuts the fraction off",
         ("return require_integers(", "-1"): REFUSED,
-        ("ratios = ", "output_ratio"): "torch's function takes no single ratio; the chapter's own tests do",
-        ("ratios = ", "(output_ratio,)"): "torch's function takes no single ratio; the chapter's own tests do",
-        ("ratios = ", "axes"): "torch's function takes no single ratio; the chapter's own tests do",
     },
     "leaky_relu": {
         ("finite = ", "zeroed(math.isfinite(negative_slope))"): SLOWER,
@@ -351,18 +348,9 @@ HARMLESS: dict[str, dict[tuple[str, str], str]] = {
     },
     "flatten": {("start = ", "require_axis('flatten', x, start_dim, 'start_dim')"): REFUSED},
     "channel_shuffle": {("return x.reshape(", "x.reshape(n, groups, channels // groups, *rest).swapaxes(1, 2)"): VIEW},
-    "cosine_similarity": {("of_norm = ", "norm - (norm == 0.0)"): ZERO},
+    "cosine_similarity": {("along = ", "square - (square == 0.0)"): ZERO},
     "pairwise_distance": {
         ("if not (need_x1 or need_x2):", "if False:"): UNWANTED,
-        ("if p == 2.0:", "if False:"): SLOWER,
-        ("norm = np.max(", "p >= 0"): "p = 0 does not come there",
-        ("return x * ", "norm - (norm == 0.0)"): ZERO,
-        ("scale = ", "extreme + ~found"): DIGITS,
-        ("scale = ", "abs(p) <= 64.0"): DIGITS,
-        ("scale = ", "np.frexp(extreme)[1]"): DIGITS,
-        ("scale = ", "np.frexp(extreme)[1] + 1"): DIGITS,
-        ("scale = ", "0"): DIGITS,
-        ("scale = ", "extreme - ~found"): ZERO,
     },
     "mse_loss": {("for _ in range(2)", "1"): DIGITS},
     "embedding": {
@@ -457,7 +445,10 @@ HARMLESS: dict[str, dict[tuple[str, str], str]] = {
         ("padding = ", "-1"): REFUSED,
         ("added = ", "-1"): REFUSED,
     },
-    "fold": {("windows = ", "0"): REFUSED},
+    "fold": {
+        ("windows = ", "0"): REFUSED,
+        ("return require_integers(", "require_integers(op, name, value, 2, least)"): REFUSED,
+    },
     "conv_tbc": {("pad = ", "-1"): REFUSED},
     "Conv1d": {("return (None,) if", "pad_backward(grad_padded)"): "no case leaves a gradient out; the chapter's own tests do"},
     "layer_norm": {
@@ -485,7 +476,14 @@ HARMLESS: dict[str, dict[tuple[str, str], str]] = {
     "instance_norm": {("mean, var = ", "0"): EMPTY},
     "normalize": {
         ("if p == 2.0:", "if False:"): SLOWER,
-        ("extreme = ", "p >= 0.0"): NEVER_THERE,
+        ("norm = np.max(", "p >= 0"): "p = 0 does not come there",
+        ("slope = x / ", "norm - (norm == 0.0)"): ZERO,
+        ("scale = ", "extreme + ~found"): DIGITS,
+        ("scale = ", "abs(p) <= 64.0"): DIGITS,
+        ("scale = ", "np.frexp(extreme)[1]"): DIGITS,
+        ("scale = ", "np.frexp(extreme)[1] + 1"): DIGITS,
+        ("scale = ", "0"): DIGITS,
+        ("scale = ", "extreme - ~found"): ZERO,
     },
     "local_response_norm": {
         ("return (require_integer(op, 'size'", "require_integer(op, 'size', size)"): REFUSED,
@@ -493,6 +491,7 @@ HARMLESS: dict[str, dict[tuple[str, str], str]] = {
     },
     "InstanceNorm1d": {("if own and", "own and self.running_mean is not None and (self.momentum is not None)"): EMPTY},
     "interpolate": {
+        ("size = require_integers(", "require_integers(op, 'size', size, count, least)"): REFUSED,
         ("axes.append(", "weight"): SLOWER,
         ("output = np.ascontiguousarray(", "x"): SLOWER,
         ("grad = np.ascontiguousarray(", "cotangent(op, grad_output, out_shape, dtype)"): SLOWER,
