@@ -79,8 +79,6 @@ HARMLESS: dict[str, dict[tuple[str, str], str]] = {
         ("count = ", "-1"): REFUSED,
         ("if count and cells", "if False:"): SLOWER,
         ("if count and cells", "cells % count == 0"): NOTHING,
-        ("start = ", "0"): NOTHING,
-        ("size = ", "0"): NOTHING,
         ("for k in range(", "size.max()"): NOTHING,
         ("for k in range(", "-1"): NOTHING,
         ("return AxisWindows(", "np.add.at"): SLOWER,
@@ -132,7 +130,6 @@ HARMLESS: dict[str, dict[tuple[str, str], str]] = {
         ("return elementwise(", "noise"): "noise of any dtype is taken into that of the slope",
     },
     "threshold": {
-        ("bits = ", "f'i{x.dtype.itemsize}'"): "NumPy takes the name of a dtype for the dtype",
         ("y = np.empty_like(x) if out", "np.empty_like(x)"): "only parts of a large array have a place; the tests of parts see it",
     },
     "tanhshrink": {
