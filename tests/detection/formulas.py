@@ -20,6 +20,7 @@ MACHINERY = {
     "initialization.py",
     "lazy.py",
     "module.py",
+    "parameter_containers.py",
     "rows.py",
     "sparse.py",
     "threads.py",
