@@ -195,9 +195,6 @@ HARMLESS: dict[str, dict[tuple[str, str], str]] = {
         ("images_last = ", "groups"): FASTER,
         ("images_last = ", "weight.shape[1]"): FASTER,
         ("images_last = ", "0"): FASTER,
-        ("stride, dilation = ", "0"): REFUSED,
-        ("padding = ", "-1"): REFUSED,
-        ("added = ", "-1"): REFUSED,
     },
     "fold": {
         ("windows = ", "0"): REFUSED,
