@@ -32,8 +32,9 @@ if hasattr(os, "register_at_fork"):
 def call(op: Callable[..., tuple[Any, Backward]], *arguments: Any, **constants: Any) -> tuple[Any, Backward]:
     """Run an operation on arguments in its own order, some of which the module owns.
 
-    It owns each `Parameter`, whose `grad` the backward adds to, each list of them, and each `Buffer`; `None` stands for one that it
-    lacks. All others are inputs: the backward takes a need and returns a gradient for each of them, and also for an `Input` of `None`.
+    It owns each `Parameter`, whose `grad` the backward adds to, each list of these, and each `Buffer`; `None` stands for one that
+    it lacks. All others are inputs: the backward takes a need and returns a gradient for each of them, and also for an `Input` of
+    `None`.
     """
     arrays, owners = [], []
     for argument in arguments:
@@ -42,7 +43,7 @@ def call(op: Callable[..., tuple[Any, Backward]], *arguments: Any, **constants: 
             argument, owner = argument.data, argument
         elif isinstance(argument, Buffer):
             argument = argument.data
-        elif isinstance(argument, list) and all([isinstance(each, Parameter) for each in argument]):
+        elif isinstance(argument, list) and all(isinstance(each, Parameter) for each in argument):
             argument, owner = [parameter.data for parameter in argument], argument
         elif isinstance(argument, Input):
             argument, owner = argument.data, INPUT
@@ -59,7 +60,7 @@ def call(op: Callable[..., tuple[Any, Backward]], *arguments: Any, **constants: 
             if owner is INPUT:
                 wanted.append(next(of_inputs))
             elif isinstance(owner, list):
-                wanted.append(any([parameter.requires_grad for parameter in owner]))
+                wanted.append(any(parameter.requires_grad for parameter in owner))
             else:
                 wanted.append(owner is not None and owner.requires_grad)
         grad_inputs = []
