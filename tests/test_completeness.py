@@ -101,8 +101,9 @@ def compared():
             theirs = getattr(torch.nn, name)
             if not hasattr(theirs, method) or name in BASES | CONTAINERS | (WITHOUT_FORWARD if method == "forward" else set()):
                 continue
-            # What takes any arguments may say elsewhere which: in an overload
-            functions = [getattr(theirs, method), *get_overloads(getattr(theirs, method))]
+            # The recurrent layers take any arguments, and say in an overload which these are
+            overloads = get_overloads(getattr(theirs, method)) if issubclass(theirs, torch.nn.RNNBase) else []
+            functions = [getattr(theirs, method), *overloads]
             said = [parameters_of(function) for function in functions if not takes_any(function)]
             if said:
                 yield f"{name}.{method}", *compare_arguments(name, parameters_of(getattr(getattr(manual, name), method)), said[0])

@@ -191,7 +191,8 @@ def check_refusals(operation, data):
         if not isinstance(array, np.ndarray):
             return
         value = bad_array(data, array, takes_integers(operation, f"grad_{position}") or array.dtype.kind in "iu")
-        if (value is None and parameter.default is None) or (type(value) is float and "float" in str(parameter.annotation)):
+        may_be_none = parameter.default is None or "None" in str(parameter.annotation)
+        if (value is None and may_be_none) or (type(value) is float and "float" in str(parameter.annotation)):
             return
         arguments[position] = value
     tried["bad"] += 1

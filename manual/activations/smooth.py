@@ -68,7 +68,7 @@ def tanh(x: Array, /) -> tuple[Array, Backward]:
     """Squash into (−1, 1), the hyperbolic tangent.
 
     Forward:   y = (exp(x) − exp(−x)) / (exp(x) + exp(−x))
-    Backward:  grad_x = grad_y · sech²x,  sech²x = 1 − y² = 4e / (1 + e)²,  e = exp(−2|x|)
+    Backward:  grad_x = grad_y · sech²x,  sech²x = 1 − y² = 4 m (1 − m),  m = e / (1 + e),  e = exp(−2|x|)
     Shapes:    x, y (...)
     """
     require_floats("tanh", "x", x)
@@ -76,8 +76,10 @@ def tanh(x: Array, /) -> tuple[Array, Backward]:
 
 
 def tanh_curve(x, out=None):
-    e = np.exp(-2.0 * abs(x))
-    slope = e / np.square(1.0 + e)
+    m = np.exp(-2.0 * abs(x))
+    m /= 1.0 + m
+    slope = 1.0 - m
+    slope *= m
     slope *= 4.0
     return np.tanh(x, out=out), slope
 

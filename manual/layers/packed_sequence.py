@@ -77,6 +77,8 @@ def pack_padded_sequence(
     require_floats(op, "x", x)
     require_flags(op, batch_first=batch_first, enforce_sorted=enforce_sorted)
     _require_padded(op, x)
+    if x.size == 0:
+        raise ValueError(f"{op}: x must not be empty, got shape {x.shape}")
     steps, count = _steps_and_count(x, batch_first)
     lengths = _require_lengths(op, lengths, count, 1, steps)
     order = _order_of(op, "lengths", lengths, enforce_sorted)
@@ -145,6 +147,8 @@ def pack_sequence(sequences: list[Array], /, *, enforce_sorted: bool = True) -> 
     """
     op = "pack_sequence"
     _require_sequences(op, sequences, 1)
+    if sequences[0].size == 0:
+        raise ValueError(f"{op}: sequences must not be empty, got shape {sequences[0].shape}")
     require_flags(op, enforce_sorted=enforce_sorted)
     lengths = np.array([len(each) for each in sequences])
     order = _order_of(op, "sequences", lengths, enforce_sorted)

@@ -18,8 +18,14 @@ from manual.contract import Array, Backward
 def gate(a: Array) -> tuple[Array, Array]:
     """How far a gate is open, σ(a), and how far it is closed, σ(−a)."""
     z = np.exp(np.minimum(a, exp_range(a.dtype)[1]))  # farther out, σ(−a) is less than any normal number
-    closed = 1.0 / (1.0 + z)
-    return z * closed, closed
+    denominator = 1.0 + z
+    return z / denominator, 1.0 / denominator
+
+
+def slope(opened: Array, closed: Array) -> Array:
+    """The derivative of a gate, σ(a) σ(−a) = m (1 − m), m the smaller of both: the larger it is, the less its error matters."""
+    m = np.minimum(opened, closed)
+    return m * (1.0 - m)
 
 
 # -- Steps: each returns the new state, a tuple, and its backward, which returns the gradients of `of_input`, of `of_hidden`, and of
@@ -38,15 +44,13 @@ def lstm_step(of_input: Array, of_hidden: Array, h: Array, c: Array) -> tuple[tu
     shown, shown_slope = tanh_curve(new_c)
 
     def backward(grad_h, grad_c):
-        grad_of_o = grad_h * o
-        grad_c = grad_c + grad_of_o * shown_slope
+        grad_c = grad_c + grad_h * o * shown_slope
         grad_a = np.empty((len(c), 4 * size), c.dtype)
         np.multiply(grad_c, g, out=grad_a[:, :size])
         np.multiply(grad_c, c, out=grad_a[:, size : 2 * size])
-        grad_a[:, : 2 * size] *= i_and_f
-        grad_a[:, : 2 * size] *= i_and_f_closed
+        grad_a[:, : 2 * size] *= slope(i_and_f, i_and_f_closed)
         np.multiply(grad_c * i, g_slope, out=grad_a[:, 2 * size : 3 * size])
-        np.multiply(grad_of_o * o_closed, shown, out=grad_a[:, 3 * size :])
+        np.multiply(grad_h * shown, slope(o, o_closed), out=grad_a[:, 3 * size :])
         return grad_a, grad_a, None, grad_c * f
 
     return (o * shown, new_c), backward
@@ -71,8 +75,7 @@ def gru_step(of_input: Array, of_hidden: Array, h: Array) -> tuple[tuple[Array],
         gates = grad_of_input[:, : 2 * size]
         np.multiply(grad_n, n_of_hidden, out=gates[:, :size])
         np.multiply(grad_h, h - n, out=gates[:, size:])
-        gates *= r_and_z
-        gates *= r_and_z_closed
+        gates *= slope(r_and_z, r_and_z_closed)
         grad_of_hidden[:, : 2 * size] = gates
         return grad_of_input, grad_of_hidden, grad_h * z
 

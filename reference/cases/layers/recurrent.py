@@ -1,5 +1,6 @@
 """Cases of recurrent networks."""
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,7 @@ from torch.nn.utils import rnn
 import manual
 from manual import PackedSequence
 from reference.case import Case, ModuleCase, Operation, build, normal
-from reference.cases.layers.recurrent_cells import LOST, Step, gru_step, lstm_step, numbers, relu_step, tanh_step
+from reference.cases.layers.recurrent_cells import Step, gru_step, lstm_step, numbers, relu_step, tanh_step
 from reference.cases.layers.recurrent_cells import weights as weights_of
 from reference.exact import mp
 
@@ -132,7 +133,8 @@ def on_packed(module: Callable[..., Any]) -> Callable[..., Any]:
 
     def function(input: Any, hx: Any = None) -> Any:
         packed = isinstance(input, PackedSequence)
-        output, state = module(rnn.PackedSequence(*input) if packed else input, hx)
+        with warnings.catch_warnings(action="ignore", category=UserWarning):  # projections are not for its fastest kernels
+            output, state = module(rnn.PackedSequence(*input) if packed else input, hx)
         return PackedSequence(*output) if packed else output, state
 
     return function
@@ -169,7 +171,6 @@ def packed(*shape: int, lengths: tuple[int, ...]) -> PackedSequence:
 
 
 FALLING, MIXED = (3, 2, 2), (1, 3, 2, 1)
-LONG = "an error goes through 200 steps, and what cancels over them is not in |J|"
 
 
 def _operation(ours: Any, theirs: Callable[..., Any], step: Step, gates: int, states: int) -> Operation:
@@ -186,7 +187,7 @@ def _operation(ours: Any, theirs: Callable[..., Any], step: Step, gates: int, st
         directions: int = 1,
         biases: bool = True,
         projected: int = 0,
-        bound: float = 0.5,
+        bound: float = 0.3,
         judge: str = "float64",  # what cancels in a pre-activation is not in |J|, and shows in a single element
         about: Any = None,
         **constants: Any,
@@ -237,7 +238,7 @@ def _operation(ours: Any, theirs: Callable[..., Any], step: Step, gates: int, st
             case("batch of 1", batch=(1,)),
             case("one time", numbers(step, 1, 2, 2)),
             case("one time, no state", numbers(step, 1, 2, 2), given=False, about=first_hidden),
-            case("packed", packed(2, lengths=FALLING), batch=(3,), judge="definition"),
+            case("packed", packed(2, lengths=FALLING), batch=(3,)),
             case("packed, no state", packed(2, lengths=FALLING), given=False),
             case("packed, in any order", packed(2, lengths=MIXED), batch=(4,), judge="definition"),
             case("packed, in any order, both directions", packed(2, lengths=MIXED), batch=(4,), directions=2),
@@ -248,9 +249,8 @@ def _operation(ours: Any, theirs: Callable[..., Any], step: Step, gates: int, st
             dropped("dropout, packed", 0.5, (6, 2), packed(2, lengths=(4, 2))),
             dropped("dropout of everything", 1.0, (3, 2, 2), numbers(step, 3, 2, 2), about={"zero": ("grad_2.4",)}),
             case("dropout, evaluation", layers=2, dropout=0.5),
-            *(() if step is relu_step else (case("saturated", bound=2.0, judge="definition", about={"torch_loses": LOST}),)),
             *(lstm_alone if states > 1 else ()),
-            *((case("200 steps of time", normal(200, 1, 2), batch=(1,), about={"ill_conditioned": LONG}),) if gates > 1 else ()),
+            *((case("200 steps of time", normal(200, 1, 2), batch=(1,)),) if gates > 1 else ()),
         ),
         small=large(16, 8, 32),
         large=large(64, 32, 256),
@@ -292,7 +292,7 @@ def _modules(name: str, states: int, hidden: int = 2, **options: Any) -> tuple[M
 
 MODULES = (
     *_modules("RNN", 1),
-    *_modules("RNN", 1, 6, nonlinearity="relu"),
+    *_modules("RNN", 1, 10, nonlinearity="relu"),
     *_modules("GRU", 1),
     *_modules("LSTM", 2),
     *_modules("LSTM", 2, proj_size=1),
