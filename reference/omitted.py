@@ -22,7 +22,7 @@ _REASONS = {
         MultiheadAttention Transformer TransformerDecoder TransformerDecoderLayer TransformerEncoder TransformerEncoderLayer
         multi_head_attention_forward scaled_dot_product_attention
     """,
-    "chapter to come: recurrent networks": "GRU GRUCell LSTM LSTMCell RNN RNNBase RNNCell RNNCellBase",
+    "of integers alone, without a gradient: np.argsort of a permutation is its inverse": "invert_permutation",
 }
 
 _ARGUMENTS = {
@@ -36,6 +36,8 @@ _ARGUMENTS = {
     "it chooses among torch's implementations of a step": "foreach fused",
     "no gradient goes through a step": "differentiable",
     "a backward may run any number of times": "LinearCrossEntropyOptions.allow_retain_graph",
+    "a PackedSequence holds them": "batch_sizes",
+    "the list `weights` holds them, after W_ih": "w_hh b_ih b_hh",
     "the dtype of the inputs is that of everything": """
         LinearCrossEntropyOptions.acc_policy LinearCrossEntropyOptions.acc_dtype
     """,
@@ -44,11 +46,13 @@ _ARGUMENTS = {
 _OWN_ARGUMENTS = {
     "randomness comes from a `numpy.random.Generator`": "generator",
     "what was drawn can be given": "mask noise",
+    "torch has it in another form of the same function": "batch_first",
 }
 
 _DEFAULTS = {
     "float64, where torch has a setting": "dtype",
     "the last axis, or none, where torch guesses one by the number of axes and warns": "dim",
+    "torch's modules have them, its functions none": "has_biases num_layers dropout train bidirectional batch_first",
 }
 
 
