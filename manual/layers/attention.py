@@ -9,7 +9,6 @@ No probability is ever divided by its sum l = Σ e: the output is, y = (Σ e v) 
 
 import math
 from functools import partial
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -29,7 +28,7 @@ from manual.contract import (
     require_mask,
     require_number,
 )
-from manual.shares import by_shares, together
+from manual.strips import Strips, at_once
 
 __all__ = ["scaled_dot_product_attention"]
 
@@ -216,101 +215,116 @@ class Dropping:
         return np.multiply(kept, self.scale, dtype=dtype)
 
 
-def attend(q, k, v, scoring, dropping, *, scale, tile=None, with_weights=False):
+def attend(
+    q: Array,
+    k: Array,
+    v: Array,
+    scoring: Scoring,
+    dropping: Dropping | None,
+    *,
+    scale: float,
+    tile: int | None = None,
+    with_weights: bool = False,
+) -> tuple[Array, Array | None, Backward]:
     """Attention by heads, q (N, L, E), k (N, S, E), v (N, S, Ev): the output y (N, L, Ev), the weights (N, L, S) where they are
     wanted, and `backward(grad_y, grad_weights, needs)`. With weights, what a query that sees no key gets is NaN.
     """
-    (count, length, _), size = q.shape, k.shape[1]
-    y = np.empty((count, length, v.shape[2]), q.dtype)
-    weights = np.empty((count, length, size), q.dtype) if with_weights else None
-    largest, total = np.empty((2, count, length, 1), q.dtype)
+    (count, length, _), size, dtype = q.shape, k.shape[1], q.dtype
+    strips = Strips(count, length, size, scoring.is_causal, tile)
+    y = np.empty((count, length, v.shape[2]), dtype)
+    weights = np.empty((count, length, size), dtype) if with_weights else None
+    peak, total = np.empty((2, count, length, 1), dtype)
 
-    def strips(share):
-        """A few heads and a few queries at a time, and the tiles of keys that any of the queries sees."""
-        step, width = (STRIP, max(size, 1)) if tile is None else (tile, tile)
-        some = max(1, BLOCK // (step * width))
-        for head, row in product(range(share.start, share.stop, some), range(0, length, step)):
-            heads, rows = slice(head, min(head + some, share.stop)), slice(row, min(row + step, length))
-            seen = min(rows.stop, size) if scoring.is_causal else size
-            yield heads, rows, [slice(i, min(i + width, seen)) for i in range(0, seen, width)]
-
-    def scores(*place):
-        heads, rows, keys = place
+    def scores(heads, rows, keys):
         s = np.matmul(q[heads, rows] * scale, k[heads, keys].swapaxes(1, 2))
-        scoring.add_to(s, *place)
+        scoring.add_to(s, heads, rows, keys)
         return s
 
     def dropped(array, *place):
-        return array if dropping is None else array * dropping.slope(array.dtype, *place)
+        return array if dropping is None else array * dropping.slope(dtype, *place)
 
     def forward(share):
         kept = []
-        for heads, rows, tiles in strips(share):
-            peak = np.full_like(largest[heads, rows], np.finfo(q.dtype).min)  # finite, so that exp(−∞ − peak) is 0 and not NaN
-            sums, of_values = np.zeros_like(peak), np.zeros_like(y[heads, rows])
-            for keys in tiles:
+        for strip in strips.of(share):
+            for heads, rows, keys in strip:
                 e = scores(heads, rows, keys)
-                higher = np.maximum(peak, e.max(axis=-1, keepdims=True))
-                e -= higher
+                highest = e.max(axis=-1, keepdims=True, initial=np.finfo(dtype).min)  # finite: where all is −∞, e is 0 and not NaN
+                if keys.start:  # the sums so far are relative to the peak so far
+                    highest = np.maximum(highest, highest_so_far)
+                    shrink = np.exp(highest_so_far - highest)
+                e -= highest
                 np.exp(e, out=e)
-                if keys.start:  # the sums so far are those of exp(s − peak)
-                    shrink = np.exp(peak - higher)
-                    sums *= shrink
-                    of_values *= shrink
-                peak = higher
-                sums += np.add.reduce(e, axis=-1, keepdims=True)
                 w = dropped(e, heads, rows, keys)
-                of_values += np.matmul(w, v[heads, keys])
-                if tile is None:
-                    kept.append(e)
-                if with_weights:
-                    weights[heads, rows] = w
-            sums[sums == 0.0] = math.nan if with_weights else 1.0
-            largest[heads, rows], total[heads, rows] = peak, sums
-            np.divide(of_values, sums, out=y[heads, rows])
-            if with_weights:
-                weights[heads, rows] /= sums
+                of_e, of_values = np.add.reduce(e, axis=-1, keepdims=True), np.matmul(w, v[heads, keys])
+                if keys.start:
+                    of_e += shrink * sums
+                    of_values += shrink * values
+                highest_so_far, sums, values = highest, of_e, of_values
+            if tile is None:
+                kept.append(e)
+            sums[sums == 0.0] = math.nan if with_weights else 1.0  # of queries that see no key
+            peak[heads, rows], total[heads, rows] = highest, sums
+            np.divide(values, sums, out=y[heads, rows])
+            if weights is not None:
+                np.divide(w, sums, out=weights[heads, rows])
         return partial(backward_share, share, kept)
+
+    def slopes(g_hat, w_hat, mean, heads, rows, keys):
+        """The gradient of the weights by which values are averaged, less a mean."""
+        d = np.matmul(g_hat, v[heads, keys].swapaxes(1, 2))
+        if w_hat is not None:
+            d += w_hat
+        d = dropped(d, heads, rows, keys)
+        d -= mean
+        return d
 
     def backward_share(share, kept, g, g_weights, grads):
         grad_q, grad_k, grad_v, need_mask = grads
+        need_scores = need_mask or grad_q is not None or grad_k is not None
         grad_mask = np.zeros_like(scoring.mask) if need_mask else None
-        for number, (heads, rows, tiles) in enumerate(strips(share)):
+        for number, strip in enumerate(strips.of(share)):
+            heads, rows, _ = strip[0]
             g_hat = g[heads, rows] / total[heads, rows]
-            mean = np.vecdot(g_hat, y[heads, rows])[..., None]
+            mean, w_hat = np.vecdot(g_hat, y[heads, rows])[..., None], None
             if g_weights is not None:
                 w_hat = g_weights[heads, rows] / total[heads, rows]
                 mean += np.vecdot(w_hat, weights[heads, rows])[..., None]
-
-            for keys in tiles:
-                e = kept[number] if tile is None else np.exp(scores(heads, rows, keys) - largest[heads, rows])
+            rest = np.zeros_like(mean)
+            for place in strip:
+                heads, rows, keys = place
+                e = kept[number] if kept else np.exp(scores(*place) - peak[heads, rows])
                 if grad_v is not None:
-                    grad_v[heads, keys] += np.matmul(dropped(e, heads, rows, keys).swapaxes(1, 2), g_hat)
-                if grad_q is None and grad_k is None and not need_mask:
-                    continue
-                d = np.matmul(g_hat, v[heads, keys].swapaxes(1, 2))
-                if g_weights is not None:
-                    d += w_hat[..., keys]
-                d = dropped(d, heads, rows, keys)
-                d -= mean
+                    grad_v[heads, keys] += np.matmul(dropped(e, *place).swapaxes(1, 2), g_hat)
+                if need_scores:
+                    d = slopes(g_hat, w_hat, mean, *place)
+                    rest += np.vecdot(e, d)[..., None]
+            if not need_scores:
+                continue
+            rest /= total[heads, rows]
+            for place in strip:
+                heads, rows, keys = place
+                if len(strip) > 1:
+                    e = np.exp(scores(*place) - peak[heads, rows])
+                    d = slopes(g_hat, w_hat, mean, *place)
+                d -= rest
                 d *= e
                 if grad_q is not None:
-                    grad_q[heads, rows] += scale * np.matmul(d, k[heads, keys])
+                    grad_q[heads, rows] += np.matmul(d, k[heads, keys]) * scale
                 if grad_k is not None:
                     grad_k[heads, keys] += np.matmul(d.swapaxes(1, 2), q[heads, rows] * scale)
                 if need_mask:
                     scoring.add_gradient(grad_mask, d, heads, rows, keys)
         return grad_mask
 
-    backwards = by_shares(forward, count, length * size)
-    y.flags.writeable = False
-    if with_weights:
-        weights.flags.writeable = False
+    backwards = strips.by_shares(forward)
+    for output in (y, weights):
+        if output is not None:
+            output.flags.writeable = False
 
     def backward(g, g_weights, needs):
         *need_arrays, need_mask = needs
         grads = [np.zeros_like(array) if need else None for array, need in zip((q, k, v), need_arrays)]
-        of_masks = together(backwards, g, g_weights, (*grads, need_mask))
+        of_masks = at_once(backwards, g, g_weights, (*grads, need_mask))
         return *grads, sum(of_masks) if need_mask else None
 
     return y, weights, backward
