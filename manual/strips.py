@@ -8,7 +8,7 @@ from typing import Any
 
 from manual.threads import LARGE, get_num_threads, in_threads
 
-ROWS = 128  # of a strip, unless the caller wants tiles
+ROWS = 64  # of a strip, unless the caller wants tiles
 BLOCK = 1 << 18  # elements of several heads that are worked on at once: so many stay in a cache
 
 Tile = tuple[slice, slice, slice]  # some heads, and of each some rows and some columns

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from manual.arrays import sum_to_shape
+from manual.arrays import row_sums, sum_to_shape
 from manual.contract import (
     Array,
     Backward,
@@ -174,8 +174,9 @@ class Scoring:
     def add_to(self, s, heads, rows, keys):
         """Complete the scores of a tile: −∞ where a query may not see a key."""
         if self.is_causal and keys.stop - 1 > rows.start:
-            later = np.arange(keys.start, keys.stop) > np.arange(rows.start, rows.stop)[:, None]
-            np.copyto(s, -math.inf, where=later)
+            first = max(rows.start, keys.start)  # all before it are seen by all
+            later = np.arange(first, keys.stop) > np.arange(rows.start, rows.stop)[:, None]
+            np.copyto(s[..., first - keys.start :], -math.inf, where=later)
         if self.mask is not None:
             which = self.which[heads] if len(self.mask) > 1 else slice(None)
             part = self.mask[(which, *self._rows_and_keys(rows, keys))]
@@ -234,9 +235,10 @@ def attend(
     y = np.empty((count, length, v.shape[2]), dtype)
     weights = np.empty((count, length, size), dtype) if with_weights else None
     peak, total = np.empty((2, count, length, 1), dtype)
+    scaled = q * scale
 
     def scores(heads, rows, keys):
-        s = np.matmul(q[heads, rows] * scale, k[heads, keys].swapaxes(1, 2))
+        s = np.matmul(scaled[heads, rows], k[heads, keys].swapaxes(1, 2))
         scoring.add_to(s, heads, rows, keys)
         return s
 
@@ -255,7 +257,7 @@ def attend(
                 e -= highest
                 np.exp(e, out=e)
                 w = dropped(e, heads, rows, keys)
-                of_e, of_values = np.add.reduce(e, axis=-1, keepdims=True), np.matmul(w, v[heads, keys])
+                of_e, of_values = row_sums(e)[..., None], np.matmul(w, v[heads, keys])
                 if keys.start:
                     of_e += shrink * sums
                     of_values += shrink * values
@@ -311,7 +313,7 @@ def attend(
                 if grad_q is not None:
                     grad_q[heads, rows] += np.matmul(d, k[heads, keys]) * scale
                 if grad_k is not None:
-                    grad_k[heads, keys] += np.matmul(d.swapaxes(1, 2), q[heads, rows] * scale)
+                    grad_k[heads, keys] += np.matmul(d.swapaxes(1, 2), scaled[heads, rows])
                 if need_mask:
                     scoring.add_gradient(grad_mask, d, heads, rows, keys)
         return grad_mask
