@@ -1,9 +1,9 @@
-"""The mechanism of strips: of a large matrix for each of many heads, a few rows at a time are worked on; threads share the heads."""
+"""The mechanism of strips: of the large matrices of many heads, a few rows are worked on at a time; threads share the heads."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from itertools import product
+from itertools import pairwise, product
 from typing import Any
 
 from manual.threads import LARGE, get_num_threads, in_threads
@@ -40,7 +40,7 @@ class Strips:
         """Call a function on shares of the heads: one for each thread, or a single one where the matrices are small."""
         shares = min(get_num_threads(), self.heads) if self.heads * self.rows * self.columns > LARGE else 1
         bounds = [self.heads * i // shares for i in range(shares + 1)]
-        return at_once([partial(function, slice(*share)) for share in zip(bounds, bounds[1:])])
+        return at_once([partial(function, slice(*share)) for share in pairwise(bounds)])
 
 
 def at_once(functions: list[Callable[..., Any]], *arguments: Any) -> list[Any]:

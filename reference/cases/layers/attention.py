@@ -16,7 +16,7 @@ def _attention(q, k, v, attn_mask=None, dropout_p=0.0, is_causal=False, scale=No
         k, v = (np.repeat(array, q.shape[-3] // array.shape[-3], axis=-3) for array in (k, v))
     s = np.matmul(q, k.swapaxes(-1, -2)) * (1 / mp.sqrt(q.shape[-1] or 1) if scale is None else mp.mpf(scale))
     if is_causal:
-        s = np.where(np.tri(*s.shape[-2:], dtype=bool), s, -mp.inf)
+        s = np.where(np.tri(*s.shape[-2:]) > 0, s, -mp.inf)
     if attn_mask is not None:
         s = np.where(attn_mask, s, -mp.inf) if attn_mask.dtype == bool else s + attn_mask
     factor = 1 if mask is None else mask / (1 - mp.mpf(dropout_p)) if dropout_p < 1 else 0
