@@ -104,7 +104,8 @@ def check_layouts(operation, data):
     case = data.draw(st.sampled_from(operation.cases))
     dtype, seed = data.draw(st.sampled_from(["float64", "float32"])), data.draw(st.integers(0, 2**32))
     built = case.build(operation.name, dtype, seed)
-    names = data.draw(st.lists(st.sampled_from(list(LAYOUTS)), min_size=8, max_size=8))
+    count = len(leaves(built))
+    names = data.draw(st.lists(st.sampled_from(list(LAYOUTS)), min_size=count, max_size=count))
     laid = [LAYOUTS[name](leaf) if isinstance(leaf, np.ndarray) and leaf.ndim else leaf for leaf, name in zip(leaves(built), names)]
     arguments = structure.rebuild(built, laid)
     contiguous = structure.apply(partial(np.array, order="C"), arguments)
