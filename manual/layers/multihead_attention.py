@@ -60,10 +60,10 @@ def multi_head_attention_forward(
     mask: Array | None = None,
     generator: np.random.Generator | None = None,
 ) -> tuple[tuple[Array, Array | None], Backward]:
-    """Attention by several heads on projections of queries, keys and values, and its weights.
+    """Attention by several heads on projections of queries, keys and values; its weights too.
 
-    Forward:   q = query Wqᵀ + bq, likewise k and v, cut into heads; behind the keys come bias_k and 0, behind the values bias_v and 0,
-               as far as they are asked for;  w = softmax(q kᵀ / √(E / num_heads) + masks),  y = w v  for each head;
+    Forward:   q = query Wqᵀ + bq, likewise k and v, cut into heads; behind the keys come bias_k and 0, behind the values bias_v and
+               0, as far as they are asked for;  w = softmax(q kᵀ / √(E / num_heads) + masks),  y = w v  for each head;
                output = y Woᵀ + bo, where y has the heads side by side
     Backward:  those of the last projection, of attention, where grad_w joins what comes to w from y, and of the first three, one
                after the other; what is the same for the whole batch gets a sum over it

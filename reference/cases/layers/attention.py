@@ -30,7 +30,7 @@ def _attention(q, k, v, attn_mask=None, dropout_p=0.0, is_causal=False, scale=No
     return [np.matmul(detach(weights(s)), v), *parts(lambda s: np.matmul(weights(s), detach(v)), s)]
 
 
-def _torch_attention(q, k, v, attn_mask=None, mask=None, tile=None, **constants):
+def _torch_attention(q, k, v, attn_mask=None, mask=None, tile=None, **constants: Any):
     """Torch's function, which draws the same mask each time: the one that the case gives to `manual`."""
     with torch.random.fork_rng():
         torch.manual_seed(3)

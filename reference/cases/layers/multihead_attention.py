@@ -123,7 +123,7 @@ def _torch_attention(
     static_v=None,
     batch_first=False,
     mask=None,
-    **constants,
+    **constants: Any,
 ):
     """Torch's function, which draws the same mask each time: the one that the case gives to `manual`."""
     swaps = batch_first and query.ndim == 3
@@ -282,15 +282,15 @@ OPERATIONS = (
 )
 
 
-def _module(label: str, inputs: Any, *arguments: Any, masks: Any = None, options: Any = None, **keywords: Any) -> ModuleCase:
+def _module(label: str, inputs: Any, *arguments: Any, masks: Any = None, options: Any = None, zero: Any = (), **keywords: Any):
     """With masks of forward by name, and options of forward."""
-    return ModuleCase(
-        build("MultiheadAttention", E, HEADS, *arguments, **keywords), Case(label, inputs, options or {}), masks or {}
-    )
+    module = build("MultiheadAttention", E, HEADS, *arguments, **keywords)
+    return ModuleCase(module, Case(label, inputs, options or {}, zero, torch_loses=CANCELS), masks or {}, scale=0.4)
 
 
 _others = normal(QUERIES, BATCH, E), normal(KEYS, BATCH, 3), normal(KEYS, BATCH, 2)
 _no_weights = {"need_weights": False}
+_dropped = "grad_in_proj_weight", "grad_in_proj_bias", "grad_out_proj.weight", "grad_0", "grad_1", "grad_2"
 
 MODULES = (
     _module("weights", _sequences),
@@ -300,9 +300,14 @@ MODULES = (
     _module("bias and 0 behind", _sequences, add_bias_kv=True, add_zero_attn=True, options=_no_weights),
     _module("widths of their own", _others, kdim=3, vdim=2),
     _module("values of another width", (*_sequences[:2], normal(KEYS, BATCH, 2)), vdim=2, bias=False),
-    _module("everything dropped", _sequences, 1.0, options=_no_weights),
+    _module("everything dropped", _sequences, 1.0, options=_no_weights, zero=_dropped),
     _module("keys to leave out", _sequences, masks={"key_padding_mask": _padding}),
     _module("masks of numbers", _sequences, masks={"key_padding_mask": normal(BATCH, KEYS), "attn_mask": normal(QUERIES, KEYS)}),
     _module("causal", (normal(KEYS, BATCH, E),) * 3, masks={"attn_mask": _causal}, options={**_no_weights, "is_causal": True}),
-    ModuleCase(build("MultiheadAttention", E, HEADS, 0.5), Case("evaluation", _sequences, _no_weights), training=False),
+    ModuleCase(
+        build("MultiheadAttention", E, HEADS, 0.5),
+        Case("evaluation", _sequences, _no_weights, torch_loses=CANCELS),
+        training=False,
+        scale=0.4,
+    ),
 )
