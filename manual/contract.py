@@ -69,6 +69,11 @@ def require_mask(op: str, name: str, array: Any, shape: tuple[int, ...]) -> None
     require_shape(op, name, array, shape)
 
 
+def holds_truths(array: Any) -> bool:
+    """Whether an array holds True and False."""
+    return isinstance(array, np.ndarray) and array.dtype == bool
+
+
 def _require_array(op: str, name: str, array: Any, expected: str = "a NumPy array") -> None:
     """Refuse what is not an array, and arrays with an arithmetic of their own: masked ones, matrices, those with units."""
     kind = type(array)

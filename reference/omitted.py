@@ -19,8 +19,7 @@ _REASONS = {
     """,
     "a product of quantised or grouped matrices, for accelerators": "grouped_mm scaled_grouped_mm scaled_mm",
     "chapter to come: attention and transformers": """
-        MultiheadAttention Transformer TransformerDecoder TransformerDecoderLayer TransformerEncoder TransformerEncoderLayer
-        multi_head_attention_forward scaled_dot_product_attention
+        Transformer TransformerDecoder TransformerDecoderLayer TransformerEncoder TransformerEncoderLayer
     """,
     "of integers alone, without a gradient: np.argsort of a permutation is its inverse": "invert_permutation",
 }
@@ -35,6 +34,9 @@ _ARGUMENTS = {
     "torch ignores it": "gumbel_softmax.eps",
     "it chooses among torch's implementations of a step": "foreach fused",
     "no gradient goes through a step": "differentiable",
+    "the weights that are given tell it, and their shapes": """
+        multi_head_attention_forward.use_separate_proj_weight multi_head_attention_forward.embed_dim_to_check
+    """,
     "a backward may run any number of times": "LinearCrossEntropyOptions.allow_retain_graph",
     "a PackedSequence holds them": "batch_sizes",
     "the list `weights` holds them, after W_ih": "w_hh b_ih b_hh",
@@ -46,7 +48,8 @@ _ARGUMENTS = {
 _OWN_ARGUMENTS = {
     "randomness comes from a `numpy.random.Generator`": "generator",
     "what was drawn can be given": "mask noise",
-    "torch has it in another form of the same function": "batch_first",
+    "less memory, for more time": "tile",
+    "torch has it in another form of the same function, or in its module": "batch_first",
 }
 
 _DEFAULTS = {

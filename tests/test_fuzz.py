@@ -166,6 +166,13 @@ def bad_array(data, array, integers):
     return data.draw(st.one_of(no_arrays, numbers, hnp.arrays("f2", array.shape)))
 
 
+def takes_truths(operation, position):
+    """Whether an argument may be a mask of True and False."""
+    built = (case.build(operation.name, "float64") for case in operation.cases)
+    given = [arguments[position] for arguments in built if position < len(arguments)]
+    return any(isinstance(array, np.ndarray) and array.dtype == bool for array in given)
+
+
 @bounded(max_examples=80)
 @given(data=st.data())
 def check_refusals(operation, data):
@@ -191,8 +198,10 @@ def check_refusals(operation, data):
         if not isinstance(array, np.ndarray):
             return
         value = bad_array(data, array, takes_integers(operation, f"grad_{position}") or array.dtype.kind in "iu")
-        may_be_none = parameter.default is None or "None" in str(parameter.annotation)
-        if (value is None and may_be_none) or (type(value) is float and "float" in str(parameter.annotation)):
+        annotation = str(parameter.annotation)
+        if (value is None and "None" in annotation) or (type(value) is float and "float" in annotation):
+            return
+        if type(value) is np.ndarray and value.dtype == bool and takes_truths(operation, position):
             return
         arguments[position] = value
     tried["bad"] += 1

@@ -5,6 +5,7 @@ from reference.cases import containers
 from reference.cases.activations import exponential, gated, hard, normalized, piecewise, smooth
 from reference.cases.layers import (
     adaptive_pooling,
+    attention,
     average_pooling,
     batch_norm,
     convolution,
@@ -18,6 +19,7 @@ from reference.cases.layers import (
     linear,
     max_pooling,
     max_unpooling,
+    multihead_attention,
     normalization,
     packed_sequence,
     padding,
@@ -64,6 +66,8 @@ CHAPTERS = (
     upsampling,
     sampling,
     dropout,
+    attention,
+    multihead_attention,
     recurrent_cells,
     recurrent,
     packed_sequence,
