@@ -41,6 +41,12 @@ _ARGUMENTS = {
     """,
 }
 
+_OWN_NAMES = {
+    "language models have it; torch composes it of operations, as `reference/twins.py` and the cases do": """
+        GeGLU SwiGLU geglu rotary_embedding swiglu
+    """,
+}
+
 _OWN_ARGUMENTS = {
     "randomness comes from a `numpy.random.Generator`": "generator",
     "what was drawn can be given": "mask noise",
@@ -58,5 +64,6 @@ def _by_name(reasons: dict[str, str]) -> dict[str, str]:
 
 OMITTED = _by_name(_REASONS)
 ARGUMENTS = _by_name(_ARGUMENTS)  # of torch, left out: of all that have it, or of one, as Hardtanh.min_value
+OWN_NAMES = _by_name(_OWN_NAMES)  # of operations and modules that torch does not have
 OWN_ARGUMENTS = _by_name(_OWN_ARGUMENTS)  # that torch does not have
 OTHER_DEFAULTS = _by_name(_DEFAULTS)  # of arguments that both have

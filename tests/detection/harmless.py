@@ -337,6 +337,14 @@ HARMLESS: dict[str, dict[tuple[str, str], str]] = {
             "label_smoothing=self.label_smoothing)",
         ): CHUNKS
     },
+    "rotary_embedding": {
+        ("offset = ", "require_integer(op, 'offset', offset)"): REFUSED,
+        ("offset = ", "-1"): REFUSED,
+        ("longer = ", "np.longdouble"): SLOWER,
+        ("return (np.cos(", "np.cos(angle)"): SLOWER,
+        ("return (np.cos(", "np.sin(angle)"): SLOWER,
+    },
+    "SwiGLU": {("return (from_gate + from_up if", "from_gate + from_up"): MODULE},
     "AdaptiveLogSoftmaxWithLoss": {
         ("members = ", "cluster == i + 1"): "a mask chooses the same samples as their indices",
         ("if members.size:", "if True:"): SLOWER,

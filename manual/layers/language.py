@@ -1,0 +1,177 @@
+"""What language models of today add to the Transformer: positions as rotations, and feed-forward layers with a gate.
+
+Of the gates there is an operation, on a gate and on what it lets through, and the feed-forward layer that it makes.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from manual.activations.gated import gelu, silu
+from manual.contract import (
+    Array,
+    Backward,
+    cotangent,
+    needed,
+    require_choice,
+    require_floats,
+    require_integer,
+    require_number,
+    require_shape,
+)
+from manual.layers.linear import Linear
+from manual.module import Module
+
+__all__ = ["GeGLU", "SwiGLU", "geglu", "rotary_embedding", "swiglu"]
+
+
+def rotary_embedding(x: Array, /, *, base: float = 10_000.0, offset: int = 0) -> tuple[Array, Backward]:
+    """Turn each vector by its position, so that the product of two of them knows how far apart they are, and nothing else.
+
+    Forward:   (yᵢ, yᵢ₊ₕ) = (xᵢ cos α − xᵢ₊ₕ sin α,  xᵢ₊ₕ cos α + xᵢ sin α),  α = t · base^(−i/h),  h = D/2, i = 0 … h − 1,
+               at position t = `offset`, `offset` + 1, …
+    Backward:  the same turn back: grad_x is grad_y turned by −α
+    Shapes:    x, y (..., T, D), positions along the last axis but one, D even
+    Corners:   the coordinates i and i + h make a pair, as in GPT-NeoX and Llama; the paper pairs 2i and 2i + 1, which is the same
+               with the rows of the projection before it in another order
+    Source:    Su, Lu, Pan, Murtadha, Wen & Liu 2021, RoFormer: Enhanced Transformer with Rotary Position Embedding
+    """
+    op = "rotary_embedding"
+    require_floats(op, "x", x)
+    base = require_number(op, "base", base, "a positive number")
+    offset = require_integer(op, "offset", offset, least=0)
+    if x.ndim < 2 or x.shape[-1] % 2:
+        raise ValueError(f"{op}: x must have shape (..., T, D) with an even D, got {x.shape}")
+    shape, dtype = x.shape, x.dtype
+    cos, sin = _turns(shape[-2], shape[-1] // 2, base, offset, dtype)
+
+    def backward(grad_output, needs=None):
+        if not needed(op, needs, 1)[0]:
+            return (None,)
+        return (_turned(cotangent(op, grad_output, shape, dtype), cos, -sin),)
+
+    return _turned(x, cos, sin), backward
+
+
+def _turned(x: Array, cos: Array, sin: Array) -> Array:
+    y = np.empty(x.shape, x.dtype)
+    (x1, x2), (y1, y2) = np.split(x, 2, axis=-1), np.split(y, 2, axis=-1)
+    np.multiply(x1, cos, out=y1)
+    y1 -= x2 * sin
+    np.multiply(x2, cos, out=y2)
+    y2 += x1 * sin
+    return y
+
+
+def _turns(length: int, half: int, base: float, offset: int, dtype: np.dtype[Any]) -> tuple[Array, Array]:
+    """The cosine and sine of each angle, (T, h). The angles are longer numbers: at position t, their rounding shows t times."""
+    longer = np.float64 if dtype == np.float32 else np.longdouble
+    frequency = longer(base) ** -(np.arange(half).astype(longer) / half)
+    angle = np.arange(offset, offset + length)[:, None] * frequency
+    return np.cos(angle).astype(dtype), np.sin(angle).astype(dtype)
+
+
+def swiglu(gate: Array, up: Array, /) -> tuple[Array, Backward]:
+    """Let through what a `silu` opens.
+
+    Forward:   y = silu(gate) · up,  silu(x) = x σ(x)
+    Backward:  grad_gate = silu′(gate) · up · grad_y,  grad_up = silu(gate) · grad_y
+    Shapes:    gate, up, y (...)
+    Source:    Shazeer 2020, GLU Variants Improve Transformer
+    """
+    return _gated("swiglu", gate, up, silu)
+
+
+def geglu(gate: Array, up: Array, /, *, approximate: str = "none") -> tuple[Array, Backward]:
+    """Let through what a `gelu` opens.
+
+    Forward:   y = gelu(gate) · up,  gelu(x) = x Φ(x), or what `approximate` says
+    Backward:  grad_gate = gelu′(gate) · up · grad_y,  grad_up = gelu(gate) · grad_y
+    Shapes:    gate, up, y (...)
+    Source:    Shazeer 2020, GLU Variants Improve Transformer
+    """
+    require_choice("geglu", "approximate", approximate, ("none", "tanh"))
+    return _gated("geglu", gate, up, gelu, approximate=approximate)
+
+
+def _gated(op: str, gate: Array, up: Array, activation: Any, **constants: Any) -> tuple[Array, Backward]:
+    require_floats(op, "gate up", gate, up)
+    require_shape(op, "up", up, gate.shape)
+    opened, activation_backward = activation(gate, **constants)
+    shape, dtype = gate.shape, gate.dtype
+
+    def backward(grad_output, needs=None):
+        need_gate, need_up = needed(op, needs, 2)
+        grad_output = cotangent(op, grad_output, shape, dtype)
+        (grad_gate,) = activation_backward(grad_output * up) if need_gate else (None,)
+        return grad_gate, grad_output * opened if need_up else None
+
+    return opened * up, backward
+
+
+class _GatedFeedForward(Module):
+    """What both feed-forward layers share: y = W_down · (activation(W_gate x) · (W_up x))."""
+
+    def __init__(
+        self,
+        d_model: int,
+        dim_feedforward: int,
+        bias: bool = False,
+        *,
+        dtype: DTypeLike = np.float64,
+        generator: np.random.Generator | None = None,
+    ) -> None:
+        name = type(self).__name__
+        require_integer(name, "d_model", d_model, least=0)
+        require_integer(name, "dim_feedforward", dim_feedforward, least=0)
+        self.gate_proj = Linear(d_model, dim_feedforward, bias, dtype=dtype, generator=generator)
+        self.up_proj = Linear(d_model, dim_feedforward, bias, dtype=dtype, generator=generator)
+        self.down_proj = Linear(dim_feedforward, d_model, bias, dtype=dtype, generator=generator)
+
+    def _gate(self, gate: Array, up: Array) -> tuple[Array, Backward]:
+        raise NotImplementedError
+
+    def forward(self, input: Array) -> tuple[Array, Backward]:
+        """Map `input` (..., d_model) to an output of the same shape."""
+        gate, gate_backward = self.gate_proj(input)
+        up, up_backward = self.up_proj(input)
+        hidden, hidden_backward = self._gate(gate, up)
+        output, down_backward = self.down_proj(hidden)
+
+        def backward(grad_output, needs=None):
+            needs = needed(type(self).__name__, needs, 1)
+            (grad_hidden,) = down_backward(grad_output)
+            grad_gate, grad_up = hidden_backward(grad_hidden)
+            (from_gate,), (from_up,) = gate_backward(grad_gate, needs), up_backward(grad_up, needs)
+            return (from_gate + from_up if needs[0] else None,)
+
+        return output, backward
+
+
+class SwiGLU(_GatedFeedForward):
+    """The feed-forward layer of Llama: y = W_down (silu(W_gate x) · W_up x)."""
+
+    def _gate(self, gate: Array, up: Array) -> tuple[Array, Backward]:
+        return swiglu(gate, up)
+
+
+class GeGLU(_GatedFeedForward):
+    """The feed-forward layer of Gemma: y = W_down (gelu(W_gate x) · W_up x)."""
+
+    def __init__(
+        self,
+        d_model: int,
+        dim_feedforward: int,
+        bias: bool = False,
+        approximate: str = "none",
+        *,
+        dtype: DTypeLike = np.float64,
+        generator: np.random.Generator | None = None,
+    ) -> None:
+        require_choice("GeGLU", "approximate", approximate, ("none", "tanh"))
+        super().__init__(d_model, dim_feedforward, bias, dtype=dtype, generator=generator)
+        self.approximate = approximate
+
+    def _gate(self, gate: Array, up: Array) -> tuple[Array, Backward]:
+        return geglu(gate, up, approximate=self.approximate)
