@@ -19,6 +19,7 @@ from manual.activations.piecewise import *
 from manual.activations.smooth import *
 from manual.containers import *
 from manual.layers.adaptive_pooling import *
+from manual.layers.attention import *
 from manual.layers.average_pooling import *
 from manual.layers.batch_norm import *
 from manual.layers.convolution import *
@@ -33,6 +34,7 @@ from manual.layers.lazy_layers import *
 from manual.layers.linear import *
 from manual.layers.max_pooling import *
 from manual.layers.max_unpooling import *
+from manual.layers.multihead_attention import *
 from manual.layers.normalization import *
 from manual.layers.padding import *
 from manual.layers.rearrange import *

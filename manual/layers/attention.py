@@ -1,0 +1,316 @@
+"""Attention: each query takes an average of the values, weighted by how well their keys go with it.
+
+The scores of all queries with all keys are the largest array by far, so that they are never all worked on at once: a strip holds
+those of a few queries, in the causal form only up to the last key that one of them sees. The plain form keeps e = exp(s − max s) of
+every strip for its backward. The tiled form cuts strips into tiles, sees each twice or thrice, and keeps none.
+
+No probability is ever divided by its sum l = Σ e: the output is, y = (Σ e v) / l, and so is its gradient, ĝ = g / l.
+"""
+
+import math
+from functools import partial
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from manual.arrays import sum_to_shape
+from manual.contract import (
+    Array,
+    Backward,
+    Gradients,
+    broadcast_shape,
+    cotangent,
+    needed,
+    require_flags,
+    require_floats,
+    require_generator,
+    require_integer,
+    require_mask,
+    require_number,
+)
+from manual.shares import by_shares, together
+
+__all__ = ["scaled_dot_product_attention"]
+
+STRIP = 128  # queries whose scores with all keys are worked on at once
+BLOCK = 1 << 18  # scores of several heads that are worked on at once: so many stay in a cache
+
+
+def scaled_dot_product_attention(
+    q: Array,
+    k: Array,
+    v: Array,
+    attn_mask: Array | None = None,
+    /,
+    *,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+    mask: Array | None = None,
+    generator: np.random.Generator | None = None,
+    tile: int | None = None,
+) -> tuple[Array, Backward]:
+    """Average values, weighted by the softmax of the products of queries and keys.
+
+    Forward:   s = scale · q kᵀ + attn_mask,  p = softmax(s),  w = p · mask / (1 − dropout_p),  y = w v
+    Backward:  grad_v = wᵀ g,  grad_p = g vᵀ · mask / (1 − dropout_p),  grad_s = p (grad_p − Σ p grad_p),
+               grad_q = scale · grad_s k,  grad_k = scale · grad_sᵀ q,  grad_attn_mask = grad_s      (g = grad_y)
+    Shapes:    q (..., L, E), k (..., S, E), v (..., S, Ev), y (..., L, Ev), where leading axes broadcast; attn_mask broadcasts to
+               s (..., L, S), as numbers to add, or True where a query may see a key; `mask` has the shape of s, and is drawn by
+               `generator` unless given: True, with probability 1 − dropout_p, where a weight is kept.
+               `scale` is 1/√E unless given. With `enable_gqa` k and v have fewer heads, the axis before L, than q: each serves as
+               many heads of q, one after the other. `is_causal`: query i sees the keys up to i alone
+    Memory:    with `tile`, so many queries and keys are seen at a time, and what takes memory for each score, L · S in all, is
+               computed again in the backward: 4096 queries and keys, 64 wide, in float64 take 7 MiB instead of 172 at tiles of
+               128: python -m pytest tests/layers/test_attention.py -k memory
+    Corners:   a query that sees no key has the output 0, and no gradient. What may not be seen has the weight 0, so that ∞ and NaN
+               of its value become NaN, but for whole tiles that no query sees
+    Source:    Vaswani et al. 2017, Attention Is All You Need; tiles: Milakov & Gimelshein 2018, Online normalizer calculation for
+               softmax; Dao, Fu, Ermon, Rudra & Ré 2022, FlashAttention; enable_gqa: Ainslie et al. 2023, GQA
+    """
+    op = "scaled_dot_product_attention"
+    is_boolean = getattr(attn_mask, "dtype", None) == bool
+    require_floats(op, "q k v attn_mask?", q, k, v, None if is_boolean else attn_mask)
+    require_flags(op, is_causal=is_causal, enable_gqa=enable_gqa)
+    batch = _batch_shape(op, q, k, v, enable_gqa)
+    shape = (*batch, q.shape[-2], k.shape[-2])
+    if attn_mask is not None:
+        _require_attn_mask(op, attn_mask, shape, is_boolean, is_causal)
+    dropout_p = require_number(op, "dropout_p", dropout_p, "a number from 0 to 1")
+    scale = 1.0 / math.sqrt(q.shape[-1] or 1) if scale is None else require_number(op, "scale", scale)
+    require_generator(op, generator)
+    if tile is not None:
+        tile = require_integer(op, "tile", tile, least=1)
+    if mask is not None:
+        if tile is not None:
+            raise ValueError(f"{op}: mask must be None with tile={tile}, which draws it tile by tile, got shape {np.shape(mask)}")
+        require_mask(op, "mask", mask, shape)
+
+    heads = [_by_heads(array, batch, enable_gqa) for array in (q, k, v)]
+    scoring = Scoring(attn_mask, batch, is_causal)
+    dropping = Dropping(dropout_p, mask, generator, shape, tile) if mask is not None or dropout_p else None
+    y, _, attend_backward = attend(*heads, scoring, dropping, scale=scale, tile=tile)
+    output = y.reshape(*batch, *y.shape[1:])
+
+    def backward(grad_output, needs=None):
+        need_q, need_k, need_v, need_mask = needed(op, needs, 4)
+        grad_y = cotangent(op, grad_output, output.shape, output.dtype).reshape(y.shape)
+        need_mask = need_mask and attn_mask is not None and not is_boolean
+        *grads, grad_mask = attend_backward(grad_y, None, (need_q, need_k, need_v, need_mask))
+        grads = [_of_array(grad, array, batch, enable_gqa) for grad, array in zip(grads, (q, k, v))]
+        return *grads, grad_mask.reshape(attn_mask.shape) if need_mask else None
+
+    return output, backward
+
+
+def _batch_shape(op: str, q: Array, k: Array, v: Array, enable_gqa: bool) -> tuple[int, ...]:
+    """The shape of the leading axes to which all three broadcast; other shapes are refused."""
+    least = 3 if enable_gqa else 2
+    fit = min(q.ndim, k.ndim, v.ndim) >= least and q.shape[-1] == k.shape[-1] and k.shape[-2] == v.shape[-2]
+    if not fit:
+        axes = "..., heads" if enable_gqa else "..."
+        expected = f"q ({axes}, L, E), k ({axes}, S, E) and v ({axes}, S, Ev)"
+        raise ValueError(f"{op}: expected {expected}, got {q.shape}, {k.shape} and {v.shape}")
+    heads = q.shape[-3:-2] if enable_gqa else ()
+    for name, array in (("k", k), ("v", v)):
+        if heads and (array.shape[-3] == 0 or heads[0] % array.shape[-3]):
+            raise ValueError(f"{op}: the heads of {name} must divide those of q, {heads[0]}, got {array.shape[-3]}")
+    axes_of_heads = len(heads)
+    try:
+        return np.broadcast_shapes(*(array.shape[: array.ndim - 2 - axes_of_heads] for array in (q, k, v))) + heads
+    except ValueError:
+        got = f"{q.shape}, {k.shape} and {v.shape}"
+        raise ValueError(f"{op}: expected leading axes of q, k and v that broadcast together, got {got}") from None
+
+
+def _require_attn_mask(op: str, attn_mask: Array, shape: tuple[int, ...], is_boolean: bool, is_causal: bool) -> None:
+    """Refuse a mask that does not broadcast to the scores."""
+    if is_boolean:
+        require_mask(op, "attn_mask", attn_mask, attn_mask.shape)
+    if is_causal:
+        raise ValueError(f"{op}: attn_mask must be None with is_causal=True, got shape {attn_mask.shape}")
+    try:
+        fits = attn_mask.ndim >= 2 and np.broadcast_shapes(attn_mask.shape, shape) == shape
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError(f"{op}: attn_mask must have two axes or more and broadcast to {shape}, got {attn_mask.shape}")
+
+
+def _by_heads(array: Array, batch: tuple[int, ...], enable_gqa: bool) -> Array:
+    """An array (..., length, width) as (heads, length, width), repeated where it serves several heads."""
+    if enable_gqa:
+        array = np.repeat(array, batch[-1] // array.shape[-3], axis=-3)
+    size = array.shape[-2:]
+    return np.broadcast_to(array, batch + size).reshape(math.prod(batch), *size)
+
+
+def _of_array(grad: Array | None, array: Array, batch: tuple[int, ...], enable_gqa: bool) -> Array | None:
+    """The gradient by heads as that of the array, summed over the heads that it serves."""
+    if grad is None:
+        return None
+    size = array.shape[-2:]
+    if enable_gqa:
+        several = array.shape[-3], batch[-1] // array.shape[-3]
+        return sum_to_shape(np.add.reduce(grad.reshape(*batch[:-1], *several, *size), axis=-3), array.shape)
+    return sum_to_shape(grad.reshape(batch + size), array.shape)
+
+
+class Scoring:
+    """Which keys a query sees, and what is added to their scores: a mask (M, 1 or L, 1 or S), of which each head has a matrix."""
+
+    def __init__(self, attn_mask: Array | None, batch: tuple[int, ...], is_causal: bool) -> None:
+        self.is_causal, self.mask = is_causal, None
+        if attn_mask is not None:
+            leading = attn_mask.shape[:-2]
+            self.mask = attn_mask.reshape(math.prod(leading), *attn_mask.shape[-2:])
+            self.which = np.broadcast_to(np.arange(len(self.mask)).reshape(leading), batch).reshape(math.prod(batch))
+
+    def _rows_and_keys(self, rows, keys):
+        """A tile of one of the matrices, which may have a single row or column for all."""
+        return rows if self.mask.shape[1] > 1 else slice(None), keys if self.mask.shape[2] > 1 else slice(None)
+
+    def add_to(self, s, heads, rows, keys):
+        """Complete the scores of a tile: −∞ where a query may not see a key."""
+        if self.is_causal and keys.stop - 1 > rows.start:
+            later = np.arange(keys.start, keys.stop) > np.arange(rows.start, rows.stop)[:, None]
+            np.copyto(s, -math.inf, where=later)
+        if self.mask is not None:
+            which = self.which[heads] if len(self.mask) > 1 else slice(None)
+            part = self.mask[(which, *self._rows_and_keys(rows, keys))]
+            if part.dtype == bool:
+                np.copyto(s, -math.inf, where=~part)
+            else:
+                s += part
+
+    def add_gradient(self, grad_mask, grad_s, heads, rows, keys):
+        """Add the gradient of the scores of a tile to that of the mask."""
+        place = self._rows_and_keys(rows, keys)
+        for matrix, grad in zip(self.which[heads], grad_s):
+            part = grad_mask[matrix][place]
+            part += sum_to_shape(grad, part.shape)
+
+
+class Dropping:
+    """What dropout multiplies weights by, from a mask that is given or drawn; with tiles, from one that each tile draws again."""
+
+    def __init__(self, p, mask, generator, shape, tile):
+        self.scale, self.probability, self.kept = 1.0 / (1.0 - p) if p < 1 else 0.0, 1.0 - p, None
+        draw = np.random.default_rng(generator)
+        if tile is not None:
+            self.seed = int(draw.integers(1 << 63))
+        else:
+            kept = draw.random(shape, np.float32) < self.probability if mask is None else mask
+            self.kept = kept.reshape(math.prod(shape[:-2]), *shape[-2:])
+
+    def slope(self, dtype, heads, rows, keys):
+        """The factor of each weight of a tile."""
+        if self.kept is not None:
+            kept = self.kept[heads, rows, keys]
+        else:
+            size = rows.stop - rows.start, keys.stop - keys.start
+            draws = [np.random.default_rng((self.seed, h, rows.start, keys.start)) for h in range(heads.start, heads.stop)]
+            kept = np.stack([draw.random(size, np.float32) for draw in draws]) < self.probability
+        return np.multiply(kept, self.scale, dtype=dtype)
+
+
+def attend(q, k, v, scoring, dropping, *, scale, tile=None, with_weights=False):
+    """Attention by heads, q (N, L, E), k (N, S, E), v (N, S, Ev): the output y (N, L, Ev), the weights (N, L, S) where they are
+    wanted, and `backward(grad_y, grad_weights, needs)`. With weights, what a query that sees no key gets is NaN.
+    """
+    (count, length, _), size = q.shape, k.shape[1]
+    y = np.empty((count, length, v.shape[2]), q.dtype)
+    weights = np.empty((count, length, size), q.dtype) if with_weights else None
+    largest, total = np.empty((2, count, length, 1), q.dtype)
+
+    def strips(share):
+        """A few heads and a few queries at a time, and the tiles of keys that any of the queries sees."""
+        step, width = (STRIP, max(size, 1)) if tile is None else (tile, tile)
+        some = max(1, BLOCK // (step * width))
+        for head, row in product(range(share.start, share.stop, some), range(0, length, step)):
+            heads, rows = slice(head, min(head + some, share.stop)), slice(row, min(row + step, length))
+            seen = min(rows.stop, size) if scoring.is_causal else size
+            yield heads, rows, [slice(i, min(i + width, seen)) for i in range(0, seen, width)]
+
+    def scores(*place):
+        heads, rows, keys = place
+        s = np.matmul(q[heads, rows] * scale, k[heads, keys].swapaxes(1, 2))
+        scoring.add_to(s, *place)
+        return s
+
+    def dropped(array, *place):
+        return array if dropping is None else array * dropping.slope(array.dtype, *place)
+
+    def forward(share):
+        kept = []
+        for heads, rows, tiles in strips(share):
+            peak = np.full_like(largest[heads, rows], np.finfo(q.dtype).min)  # finite, so that exp(−∞ − peak) is 0 and not NaN
+            sums, of_values = np.zeros_like(peak), np.zeros_like(y[heads, rows])
+            for keys in tiles:
+                e = scores(heads, rows, keys)
+                higher = np.maximum(peak, e.max(axis=-1, keepdims=True))
+                e -= higher
+                np.exp(e, out=e)
+                if keys.start:  # the sums so far are those of exp(s − peak)
+                    shrink = np.exp(peak - higher)
+                    sums *= shrink
+                    of_values *= shrink
+                peak = higher
+                sums += np.add.reduce(e, axis=-1, keepdims=True)
+                w = dropped(e, heads, rows, keys)
+                of_values += np.matmul(w, v[heads, keys])
+                if tile is None:
+                    kept.append(e)
+                if with_weights:
+                    weights[heads, rows] = w
+            sums[sums == 0.0] = math.nan if with_weights else 1.0
+            largest[heads, rows], total[heads, rows] = peak, sums
+            np.divide(of_values, sums, out=y[heads, rows])
+            if with_weights:
+                weights[heads, rows] /= sums
+        return partial(backward_share, share, kept)
+
+    def backward_share(share, kept, g, g_weights, grads):
+        grad_q, grad_k, grad_v, need_mask = grads
+        grad_mask = np.zeros_like(scoring.mask) if need_mask else None
+        for number, (heads, rows, tiles) in enumerate(strips(share)):
+            g_hat = g[heads, rows] / total[heads, rows]
+            mean = np.vecdot(g_hat, y[heads, rows])[..., None]
+            if g_weights is not None:
+                w_hat = g_weights[heads, rows] / total[heads, rows]
+                mean += np.vecdot(w_hat, weights[heads, rows])[..., None]
+
+            for keys in tiles:
+                e = kept[number] if tile is None else np.exp(scores(heads, rows, keys) - largest[heads, rows])
+                if grad_v is not None:
+                    grad_v[heads, keys] += np.matmul(dropped(e, heads, rows, keys).swapaxes(1, 2), g_hat)
+                if grad_q is None and grad_k is None and not need_mask:
+                    continue
+                d = np.matmul(g_hat, v[heads, keys].swapaxes(1, 2))
+                if g_weights is not None:
+                    d += w_hat[..., keys]
+                d = dropped(d, heads, rows, keys)
+                d -= mean
+                d *= e
+                if grad_q is not None:
+                    grad_q[heads, rows] += scale * np.matmul(d, k[heads, keys])
+                if grad_k is not None:
+                    grad_k[heads, keys] += np.matmul(d.swapaxes(1, 2), q[heads, rows] * scale)
+                if need_mask:
+                    scoring.add_gradient(grad_mask, d, heads, rows, keys)
+        return grad_mask
+
+    backwards = by_shares(forward, count, length * size)
+    y.flags.writeable = False
+    if with_weights:
+        weights.flags.writeable = False
+
+    def backward(g, g_weights, needs):
+        *need_arrays, need_mask = needs
+        grads = [np.zeros_like(array) if need else None for array, need in zip((q, k, v), need_arrays)]
+        of_masks = together(backwards, g, g_weights, (*grads, need_mask))
+        return *grads, sum(of_masks) if need_mask else None
+
+    return y, weights, backward
