@@ -67,7 +67,7 @@ def _turned(x: Array, cos: Array, sin: Array) -> Array:
 def _turns(length: int, half: int, base: float, offset: int, dtype: np.dtype[Any]) -> tuple[Array, Array]:
     """The cosine and sine of each angle, (T, h). The angles are longer numbers: at position t, their rounding shows t times."""
     longer = np.float64 if dtype == np.float32 else np.longdouble
-    frequency = longer(base) ** -(np.arange(half).astype(longer) / half)
+    frequency = longer(base) ** np.linspace(longer(0.0), longer(-1.0), half, endpoint=False)
     angle = np.arange(offset, offset + length)[:, None] * frequency
     return np.cos(angle).astype(dtype), np.sin(angle).astype(dtype)
 

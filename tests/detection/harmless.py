@@ -341,6 +341,7 @@ HARMLESS: dict[str, dict[tuple[str, str], str]] = {
         ("offset = ", "require_integer(op, 'offset', offset)"): REFUSED,
         ("offset = ", "-1"): REFUSED,
         ("longer = ", "np.longdouble"): SLOWER,
+        ("frequency = ", "zeroed(longer(0.0))"): "it is zero",
         ("return (np.cos(", "np.cos(angle)"): SLOWER,
         ("return (np.cos(", "np.sin(angle)"): SLOWER,
     },
