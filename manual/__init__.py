@@ -40,6 +40,8 @@ from manual.layers.padding import *
 from manual.layers.rearrange import *
 from manual.layers.response_norm import *
 from manual.layers.sampling import *
+from manual.layers.transformer import *
+from manual.layers.transformer_layers import *
 from manual.layers.transposed_convolution import *
 from manual.layers.upsampling import *
 from manual.losses.adaptive import *
