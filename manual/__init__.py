@@ -30,6 +30,7 @@ from manual.layers.embedding_bag import *
 from manual.layers.fold import *
 from manual.layers.fractional_pooling import *
 from manual.layers.language import *
+from manual.layers.language_model import *
 from manual.layers.lazy_layers import *
 from manual.layers.linear import *
 from manual.layers.max_pooling import *

@@ -19,8 +19,7 @@ _REASONS = {
     """,
     "a product of quantised or grouped matrices, for accelerators": "grouped_mm scaled_grouped_mm scaled_mm",
     "chapter to come: attention and transformers": """
-        MultiheadAttention Transformer TransformerDecoder TransformerDecoderLayer TransformerEncoder TransformerEncoderLayer
-        multi_head_attention_forward scaled_dot_product_attention
+        MultiheadAttention multi_head_attention_forward scaled_dot_product_attention
     """,
     "chapter to come: recurrent networks": "GRU GRUCell LSTM LSTMCell RNN RNNBase RNNCell RNNCellBase",
 }
@@ -43,7 +42,7 @@ _ARGUMENTS = {
 
 _OWN_NAMES = {
     "language models have it; torch composes it of operations, as `reference/twins.py` and the cases do": """
-        GeGLU SwiGLU geglu rotary_embedding swiglu
+        DecoderBlock GeGLU GroupedQueryAttention LanguageModel SwiGLU geglu rotary_embedding swiglu
     """,
 }
 

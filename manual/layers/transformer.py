@@ -127,8 +127,8 @@ class Transformer(Module):
 
     Forward:   y = decoder(tgt, encoder(src))
     Backward:  grad_tgt, grad_memory = decoder's gradients of grad_y;  grad_src = encoder's gradient of grad_memory
-    Shapes:    src (S, N, d_model), tgt and y (T, N, d_model), (N, S, d_model) … with `batch_first`, or without N; masks: those of the
-               layers
+    Shapes:    src (S, N, d_model), tgt and y (T, N, d_model), (N, S, d_model) … with `batch_first`, or without N; masks as the
+               layers take them
     Source:    Vaswani et al. 2017, Attention Is All You Need
     """
 
@@ -161,9 +161,9 @@ class Transformer(Module):
             if custom is not None and not isinstance(custom, Module):
                 raise TypeError(f"Transformer: {name} must be a module or None, got {type(custom).__name__}")
 
-        def stack(kind: type[_Stack], layer: type[Module], num_layers: int) -> Module:
-            norm = LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype)
-            return kind(layer(*settings, dtype=dtype, generator=generator), num_layers, norm)
+        def stack(kind: Any, layer: Any, num_layers: int) -> Module:
+            first = layer(*settings, dtype=dtype, generator=generator)
+            return kind(first, num_layers, LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype))
 
         self.encoder = custom_encoder or stack(TransformerEncoder, TransformerEncoderLayer, num_encoder_layers)
         self.decoder = custom_decoder or stack(TransformerDecoder, TransformerDecoderLayer, num_decoder_layers)

@@ -1,6 +1,6 @@
 """The layers of which Transformers are stacked. Each part hands its input on beside what it makes of it, and with a norm.
 
-So there is one rule for the whole chapter, `residual`. Its backward adds up what comes by both ways: around the part, and through it.
+So there is one rule for the whole chapter, `residual`. Its backward adds up what comes both ways, around the part and through it.
 """
 
 from collections.abc import Callable
@@ -90,9 +90,11 @@ def attend(
 class _Layer(Module):
     """What both layers share: their parts, and the feed-forward one."""
 
-    linear1: Module
-    dropout: Module
-    linear2: Module
+    sees_memory = False
+    self_attn: Module
+    multihead_attn: Module
+    norm3: Module
+    dropout3: Module
 
     def __init__(
         self,
@@ -124,17 +126,29 @@ class _Layer(Module):
         if not callable(activation):
             raise ValueError(f"{name}: activation must be 'relu', 'gelu' or an operation, got {activation!r}")
         new: dict[str, Any] = {"dtype": require_dtype(name, dtype), "generator": generator}
-        for attention in self._attentions:
-            setattr(self, attention, MultiheadAttention(d_model, nhead, dropout, bias, batch_first=batch_first, **new))
+
+        def attention() -> Module:
+            return MultiheadAttention(d_model, nhead, dropout, bias, batch_first=batch_first, **new)
+
+        def norm() -> Module:
+            return LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype)
+
+        def drop() -> Module:
+            return Dropout(dropout, generator=generator)
+
+        self.self_attn = attention()
+        if self.sees_memory:
+            self.multihead_attn = attention()
         self.linear1 = Linear(d_model, dim_feedforward, bias, **new)
-        self.dropout = Dropout(dropout, generator=generator)
+        self.dropout = drop()
         self.linear2 = Linear(dim_feedforward, d_model, bias, **new)
         self.norm_first, self.activation = norm_first, activation
-        parts = range(1, len(self._attentions) + 2)
-        for i in parts:
-            setattr(self, f"norm{i}", LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype))
-        for i in parts:
-            setattr(self, f"dropout{i}", Dropout(dropout, generator=generator))
+        self.norm1, self.norm2 = norm(), norm()
+        if self.sees_memory:
+            self.norm3 = norm()
+        self.dropout1, self.dropout2 = drop(), drop()
+        if self.sees_memory:
+            self.dropout3 = drop()
 
     def _feed_forward(self, dropout: Module, x: Array) -> tuple[Array, Backward]:
         """W₂ dropout(activation(W₁ x + b₁)) + b₂, with dropout."""
@@ -164,8 +178,6 @@ class TransformerEncoderLayer(_Layer):
                Transformer Architecture
     """
 
-    _attentions = ("self_attn",)
-
     def forward(
         self, src: Array, src_mask: Array | None = None, src_key_padding_mask: Array | None = None, is_causal: bool = False
     ) -> tuple[Array, Backward]:
@@ -186,17 +198,17 @@ class TransformerEncoderLayer(_Layer):
 class TransformerDecoderLayer(_Layer):
     """Attention of a sequence to itself, then to the memory of an encoder, then a feed-forward layer.
 
-    Forward:   x = norm1(tgt + attention(tgt)),  z = norm2(x + attention(x, memory)),  y = norm3(z + feed_forward(z));
-               with `norm_first`, x = tgt + attention(norm1(tgt)),  z = x + attention(norm2(x), memory),  y = z + feed_forward(norm3(z))
-    Backward:  the parts in reverse order; what goes through a part is added to what goes around it, and grad_memory comes out of the
-               second
+    Forward:   x = norm1(tgt + attention(tgt)),  z = norm2(x + attention(x, memory)),  y = norm3(z + feed_forward(z));  with
+               `norm_first`, x = tgt + attention(norm1(tgt)),  z = x + attention(norm2(x), memory),  y = z + feed_forward(norm3(z))
+    Backward:  the parts in reverse order; what goes through a part is added to what goes around it; grad_memory comes out of the
+               second attention
     Shapes:    tgt, y (T, N, d_model) and memory (S, N, d_model), (N, T, d_model) … with `batch_first`, or without N;
                tgt_mask (T, T), memory_mask (T, S), or one for each of N · nhead; tgt_key_padding_mask (N, T),
                memory_key_padding_mask (N, S): numbers to add to scores, or True where nothing may be seen
     Source:    Vaswani et al. 2017, Attention Is All You Need
     """
 
-    _attentions = ("self_attn", "multihead_attn")
+    sees_memory = True
 
     def forward(
         self,
