@@ -10,13 +10,12 @@ from torch import Tensor, nn
 
 
 def rotary_embedding(x: Tensor, base: float = 10_000.0, offset: int = 0) -> Tensor:
-    """Rotate halves, with cosines and sines from double precision."""
+    """Multiply pairs, as complex numbers, by turns whose angles come from double precision."""
     length, size = x.shape[-2:]
     frequency = base ** -(torch.arange(0, size, 2, dtype=torch.float64) / size)
     angle = torch.outer(torch.arange(offset, offset + length, dtype=torch.float64), frequency)
-    cos, sin = (function(torch.cat((angle, angle), dim=-1)).to(x.dtype) for function in (torch.cos, torch.sin))
-    first, second = x.chunk(2, dim=-1)
-    return x * cos + torch.cat((-second, first), dim=-1) * sin
+    turn = torch.polar(torch.ones_like(angle), angle).to(torch.complex64 if x.dtype == torch.float32 else torch.complex128)
+    return torch.view_as_real(torch.view_as_complex(x.unflatten(-1, (size // 2, 2))) * turn).flatten(-2)
 
 
 class SwiGLU(nn.Module):

@@ -29,12 +29,10 @@ __all__ = ["GeGLU", "SwiGLU", "geglu", "rotary_embedding", "swiglu"]
 def rotary_embedding(x: Array, /, *, base: float = 10_000.0, offset: int = 0) -> tuple[Array, Backward]:
     """Turn each vector by its position, so that the product of two of them knows how far apart they are, and nothing else.
 
-    Forward:   (yᵢ, yᵢ₊ₕ) = (xᵢ cos α − xᵢ₊ₕ sin α,  xᵢ₊ₕ cos α + xᵢ sin α),  α = t · base^(−i/h),  h = D/2, i = 0 … h − 1,
-               at position t = `offset`, `offset` + 1, …
-    Backward:  the same turn back: grad_x is grad_y turned by −α
+    Forward:   y₂ᵢ + i y₂ᵢ₊₁ = (x₂ᵢ + i x₂ᵢ₊₁) exp(i α),  α = t · base^(−2i/D), at position t = `offset`, `offset` + 1, …
+               Each pair of coordinates is a complex number, and is turned by an angle of its own
+    Backward:  the same turn back: g₂ᵢ + i g₂ᵢ₊₁ = (grad_y₂ᵢ + i grad_y₂ᵢ₊₁) exp(−i α)      (g = grad_x)
     Shapes:    x, y (..., T, D), positions along the last axis but one, D even
-    Corners:   the coordinates i and i + h make a pair, as in GPT-NeoX and Llama; the paper pairs 2i and 2i + 1, which is the same
-               with the rows of the projection before it in another order
     Source:    Su, Lu, Pan, Murtadha, Wen & Liu 2021, RoFormer: Enhanced Transformer with Rotary Position Embedding
     """
     op = "rotary_embedding"
@@ -44,32 +42,33 @@ def rotary_embedding(x: Array, /, *, base: float = 10_000.0, offset: int = 0) ->
     if x.ndim < 2 or x.shape[-1] % 2:
         raise ValueError(f"{op}: x must have shape (..., T, D) with an even D, got {x.shape}")
     shape, dtype = x.shape, x.dtype
-    cos, sin = _turns(shape[-2], shape[-1] // 2, base, offset, dtype)
+    turn = _turns(shape[-2], shape[-1] // 2, base, offset, dtype)
 
     def backward(grad_output, needs=None):
         if not needed(op, needs, 1)[0]:
             return (None,)
-        return (_turned(cotangent(op, grad_output, shape, dtype), cos, -sin),)
+        return (_turned(cotangent(op, grad_output, shape, dtype), turn.conj()),)
 
-    return _turned(x, cos, sin), backward
+    return _turned(x, turn), backward
 
 
-def _turned(x: Array, cos: Array, sin: Array) -> Array:
+def _turned(x: Array, turn: Array) -> Array:
+    """Multiply the pairs of the last axis, as complex numbers."""
+    if x.strides[-1] != x.itemsize:  # a pair must be one number in memory
+        x = x.copy()
     y = np.empty(x.shape, x.dtype)
-    (x1, x2), (y1, y2) = np.split(x, 2, axis=-1), np.split(y, 2, axis=-1)
-    np.multiply(x1, cos, out=y1)
-    y1 -= x2 * sin
-    np.multiply(x2, cos, out=y2)
-    y2 += x1 * sin
+    np.multiply(x.view(turn.dtype), turn, out=y.view(turn.dtype))
     return y
 
 
-def _turns(length: int, half: int, base: float, offset: int, dtype: np.dtype[Any]) -> tuple[Array, Array]:
-    """The cosine and sine of each angle, (T, h). The angles are longer numbers: at position t, their rounding shows t times."""
+def _turns(length: int, pairs: int, base: float, offset: int, dtype: np.dtype[Any]) -> Array:
+    """The turn of each pair at each position, (T, D/2). Its angle is a longer number: at position t, its rounding shows t times."""
     longer = np.float64 if dtype == np.float32 else np.longdouble
-    frequency = longer(base) ** np.linspace(longer(0.0), longer(-1.0), half, endpoint=False)
+    frequency = longer(base) ** np.linspace(longer(0.0), longer(-1.0), pairs, endpoint=False)
     angle = np.arange(offset, offset + length)[:, None] * frequency
-    return np.cos(angle).astype(dtype), np.sin(angle).astype(dtype)
+    turn = np.empty(angle.shape, np.complex64 if dtype == np.float32 else np.complex128)
+    turn.real, turn.imag = np.cos(angle), np.sin(angle)
+    return turn
 
 
 def swiglu(gate: Array, up: Array, /) -> tuple[Array, Backward]:

@@ -342,8 +342,10 @@ HARMLESS: dict[str, dict[tuple[str, str], str]] = {
         ("offset = ", "-1"): REFUSED,
         ("longer = ", "np.longdouble"): SLOWER,
         ("frequency = ", "zeroed(longer(0.0))"): "it is zero",
-        ("return (np.cos(", "np.cos(angle)"): SLOWER,
-        ("return (np.cos(", "np.sin(angle)"): SLOWER,
+        ("if x.strides[-1] != x.itemsize:", "if True:"): SLOWER,
+        ("if x.strides[-1] != x.itemsize:", "if False:"): LAYOUT,
+        ("x = x.copy()", "zeroed(x.copy())"): LAYOUT,
+        ("x = x.copy()", "x"): LAYOUT,
     },
     "SwiGLU": {("return (from_gate + from_up if", "from_gate + from_up"): MODULE},
     "AdaptiveLogSoftmaxWithLoss": {

@@ -18,10 +18,10 @@ def test_turns_by_hand():
     np.testing.assert_allclose(grad, [[1, 0], [c1, -s1], [2 * s2, 2 * c2]], rtol=1e-15)
 
 
-def test_pairs_are_half_of_the_axis_apart():
-    """With base 1/4 and D = 4, h = 2: the angles at position 1 are 1 and 4^(1/2) = 2."""
-    output, _ = manual.rotary_embedding(np.array([[0.0] * 4, [1.0, 10.0, 0.0, 0.0]]), base=0.25)
-    np.testing.assert_allclose(output[1], [np.cos(1), 10 * np.cos(2), np.sin(1), 10 * np.sin(2)], rtol=1e-15)
+def test_pairs_are_neighbours():
+    """With base 1/4 and D = 4 the angles at position 1 are 1 and 4^(1/2) = 2."""
+    output, _ = manual.rotary_embedding(np.array([[0.0] * 4, [1.0, 0.0, 10.0, 0.0]]), base=0.25)
+    np.testing.assert_allclose(output[1], [np.cos(1), np.sin(1), 10 * np.cos(2), 10 * np.sin(2)], rtol=1e-15)
 
 
 @pytest.mark.parametrize("apart", [0, 1, 5])

@@ -14,12 +14,11 @@ cos, sin = each(mp.cos), each(mp.sin)
 
 def _rotary_embedding(x, base=10_000.0, offset=0):
     *_, length, size = x.shape
-    half = size // 2
-    frequency = np.array([mp.mpf(base) ** (-mp.mpf(i) / half) for i in range(half)], dtype=object)
+    frequency = np.array([mp.mpf(base) ** (-mp.mpf(i) / size) for i in range(0, size, 2)], dtype=object)
     angle = (np.arange(length) + offset)[:, None] * frequency
-    first, second = x[..., :half], x[..., half:]
+    first, second = x[..., ::2], x[..., 1::2]
     turned = first * cos(angle) - second * sin(angle), second * cos(angle) + first * sin(angle)
-    return np.concatenate(turned, axis=-1)
+    return np.stack(turned, axis=-1).reshape(x.shape)
 
 
 FAR = "torch's double precision rounds the angles, and the more the larger they are"
