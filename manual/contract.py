@@ -69,6 +69,11 @@ def require_mask(op: str, name: str, array: Any, shape: tuple[int, ...]) -> None
     require_shape(op, name, array, shape)
 
 
+def holds_truths(array: Any) -> bool:
+    """Whether an array holds True and False."""
+    return isinstance(array, np.ndarray) and array.dtype == bool
+
+
 def _require_array(op: str, name: str, array: Any, expected: str = "a NumPy array") -> None:
     """Refuse what is not an array, and arrays with an arithmetic of their own: masked ones, matrices, those with units."""
     kind = type(array)
@@ -220,3 +225,23 @@ def cotangent(op: str, grad_output: Any, shape: tuple[int, ...], dtype: np.dtype
     if grad_output.dtype != dtype:
         raise TypeError(f"{op}: grad_output must have the dtype of the output, {dtype}, got {grad_output.dtype}")
     return grad_output
+
+
+def cotangents(op: str, grad_output: Any, output: Any) -> Any:
+    """The gradient of an output of several arrays, in its structure: zeros for `None`, and `None` beside integers and `None`."""
+    if isinstance(output, (tuple, list)):
+        if not isinstance(grad_output, (tuple, list)) or len(grad_output) != len(output):
+            got = f"{len(grad_output)} parts" if isinstance(grad_output, (tuple, list)) else type(grad_output).__name__
+            raise TypeError(f"{op}: grad_output must have {len(output)} parts, as the output has, got {got}")
+        return tuple([_cotangents_of_part(op, grad, part) for grad, part in zip(grad_output, output)])
+    return _cotangents_of_part(op, grad_output, output)
+
+
+def _cotangents_of_part(op: str, grad_output: Any, output: Any) -> Any:
+    if isinstance(output, (tuple, list)):
+        return cotangents(op, (None,) * len(output) if grad_output is None else grad_output, output)
+    if output is None or output.dtype.kind != "f":
+        if grad_output is not None:
+            raise TypeError(f"{op}: grad_output must be None where the output holds integers, got {type(grad_output).__name__}")
+        return None
+    return np.zeros(output.shape, output.dtype) if grad_output is None else cotangent(op, grad_output, output.shape, output.dtype)

@@ -18,9 +18,6 @@ _REASONS = {
         has_torch_function_variadic
     """,
     "a product of quantised or grouped matrices, for accelerators": "grouped_mm scaled_grouped_mm scaled_mm",
-    "chapter to come: attention and transformers": """
-        MultiheadAttention multi_head_attention_forward scaled_dot_product_attention
-    """,
     "chapter to come: recurrent networks": "GRU GRUCell LSTM LSTMCell RNN RNNBase RNNCell RNNCellBase",
 }
 
@@ -34,6 +31,9 @@ _ARGUMENTS = {
     "torch ignores it": "gumbel_softmax.eps",
     "it chooses among torch's implementations of a step": "capturable foreach fused",
     "no gradient goes through a step": "differentiable",
+    "the weights that are given tell it, and their shapes": """
+        multi_head_attention_forward.use_separate_proj_weight multi_head_attention_forward.embed_dim_to_check
+    """,
     "a backward may run any number of times": "LinearCrossEntropyOptions.allow_retain_graph",
     "the dtype of the inputs is that of everything": """
         LinearCrossEntropyOptions.acc_policy LinearCrossEntropyOptions.acc_dtype
@@ -49,6 +49,8 @@ _OWN_NAMES = {
 _OWN_ARGUMENTS = {
     "randomness comes from a `numpy.random.Generator`": "generator",
     "what was drawn can be given": "mask noise",
+    "less memory, for more time": "tile",
+    "in torch it is an argument of the module alone": "batch_first",
 }
 
 _DEFAULTS = {

@@ -1,26 +1,27 @@
 """Attention: each query takes an average of the values, weighted by how well their keys go with it.
 
-The scores of all queries with all keys are the largest array by far, so that they are never all worked on at once: a strip holds
-those of a few queries, in the causal form only up to the last key that one of them sees. The plain form keeps e = exp(s − max s) of
-every strip for its backward. The tiled form cuts strips into tiles, sees each twice or thrice, and keeps none.
+The scores of all queries with all keys are by far the largest array. A strip holds those of a few queries, of the causal form only
+up to the last key that one of them sees. The plain form keeps of every strip e = exp(s − max s) for the backward. The tiled form
+never has more than a tile of a strip, and computes it again whenever it is needed.
 
-No probability is ever divided by its sum l = Σ e: the output is, y = (Σ e v) / l, and so is its gradient, ĝ = g / l.
+No weight is divided by the sum l = Σ e of its row: the output is, y = (Σ e v) / l, and so is its gradient, ĝ = g / l. Then the
+gradient of a score is e (d − Σ e d / l) with d = ĝ vᵀ. Where one key takes nearly everything, the difference is small beside d, and
+its rounding error as large as itself. So ⟨ĝ, y⟩, which is Σ e d / l in exact arithmetic, is subtracted first, and then the mean of
+what is left.
 """
 
 import math
 from functools import partial
-from itertools import product
 from typing import Any
 
 import numpy as np
 
-from manual.arrays import sum_to_shape
+from manual.arrays import row_sums, sum_to_shape
 from manual.contract import (
     Array,
     Backward,
-    Gradients,
-    broadcast_shape,
     cotangent,
+    holds_truths,
     needed,
     require_flags,
     require_floats,
@@ -29,12 +30,9 @@ from manual.contract import (
     require_mask,
     require_number,
 )
-from manual.shares import by_shares, together
+from manual.strips import Strips, at_once
 
 __all__ = ["scaled_dot_product_attention"]
-
-STRIP = 128  # queries whose scores with all keys are worked on at once
-BLOCK = 1 << 18  # scores of several heads that are worked on at once: so many stay in a cache
 
 
 def scaled_dot_product_attention(
@@ -71,36 +69,31 @@ def scaled_dot_product_attention(
                softmax; Dao, Fu, Ermon, Rudra & Ré 2022, FlashAttention; enable_gqa: Ainslie et al. 2023, GQA
     """
     op = "scaled_dot_product_attention"
-    is_boolean = getattr(attn_mask, "dtype", None) == bool
-    require_floats(op, "q k v attn_mask?", q, k, v, None if is_boolean else attn_mask)
+    require_floats(op, "q k v attn_mask?", q, k, v, None if holds_truths(attn_mask) else attn_mask)
     require_flags(op, is_causal=is_causal, enable_gqa=enable_gqa)
     batch = _batch_shape(op, q, k, v, enable_gqa)
     shape = (*batch, q.shape[-2], k.shape[-2])
-    if attn_mask is not None:
-        _require_attn_mask(op, attn_mask, shape, is_boolean, is_causal)
+    _require_attn_mask(op, attn_mask, shape, is_causal)
     dropout_p = require_number(op, "dropout_p", dropout_p, "a number from 0 to 1")
     scale = 1.0 / math.sqrt(q.shape[-1] or 1) if scale is None else require_number(op, "scale", scale)
     require_generator(op, generator)
-    if tile is not None:
-        tile = require_integer(op, "tile", tile, least=1)
+    tile = tile if tile is None else require_integer(op, "tile", tile, least=1)
     if mask is not None:
-        if tile is not None:
-            raise ValueError(f"{op}: mask must be None with tile={tile}, which draws it tile by tile, got shape {np.shape(mask)}")
         require_mask(op, "mask", mask, shape)
-
-    heads = [_by_heads(array, batch, enable_gqa) for array in (q, k, v)]
+        if tile is not None:
+            raise ValueError(f"{op}: mask must be None with tile={tile}, which draws a mask for each tile, got shape {mask.shape}")
+    q_heads, k_heads, v_heads = (_by_heads(array, batch, enable_gqa) for array in (q, k, v))
     scoring = Scoring(attn_mask, batch, is_causal)
-    dropping = Dropping(dropout_p, mask, generator, shape, tile) if mask is not None or dropout_p else None
-    y, _, attend_backward = attend(*heads, scoring, dropping, scale=scale, tile=tile)
+    dropping = None if mask is None and dropout_p == 0.0 else Dropping(dropout_p, mask, generator, shape, tile)
+    y, _, attend_backward = attend(q_heads, k_heads, v_heads, scoring, dropping, scale=scale, tile=tile)
     output = y.reshape(*batch, *y.shape[1:])
 
     def backward(grad_output, needs=None):
-        need_q, need_k, need_v, need_mask = needed(op, needs, 4)
+        *need_arrays, need_mask = needed(op, needs, 4)
         grad_y = cotangent(op, grad_output, output.shape, output.dtype).reshape(y.shape)
-        need_mask = need_mask and attn_mask is not None and not is_boolean
-        *grads, grad_mask = attend_backward(grad_y, None, (need_q, need_k, need_v, need_mask))
+        *grads, grad_mask = attend_backward(grad_y, None, (*need_arrays, need_mask and scoring.learns))
         grads = [_of_array(grad, array, batch, enable_gqa) for grad, array in zip(grads, (q, k, v))]
-        return *grads, grad_mask.reshape(attn_mask.shape) if need_mask else None
+        return *grads, None if attn_mask is None or grad_mask is None else grad_mask.reshape(attn_mask.shape)
 
     return output, backward
 
@@ -125,17 +118,16 @@ def _batch_shape(op: str, q: Array, k: Array, v: Array, enable_gqa: bool) -> tup
         raise ValueError(f"{op}: expected leading axes of q, k and v that broadcast together, got {got}") from None
 
 
-def _require_attn_mask(op: str, attn_mask: Array, shape: tuple[int, ...], is_boolean: bool, is_causal: bool) -> None:
+def _require_attn_mask(op: str, attn_mask: Array | None, shape: tuple[int, ...], is_causal: bool) -> None:
     """Refuse a mask that does not broadcast to the scores."""
-    if is_boolean:
+    if attn_mask is None:
+        return
+    if holds_truths(attn_mask):
         require_mask(op, "attn_mask", attn_mask, attn_mask.shape)
     if is_causal:
         raise ValueError(f"{op}: attn_mask must be None with is_causal=True, got shape {attn_mask.shape}")
-    try:
-        fits = attn_mask.ndim >= 2 and np.broadcast_shapes(attn_mask.shape, shape) == shape
-    except ValueError:
-        fits = False
-    if not fits:
+    axes = zip(attn_mask.shape[::-1], shape[::-1])
+    if not 2 <= attn_mask.ndim <= len(shape) or any(size not in (1, expected) for size, expected in axes):
         raise ValueError(f"{op}: attn_mask must have two axes or more and broadcast to {shape}, got {attn_mask.shape}")
 
 
@@ -159,51 +151,55 @@ def _of_array(grad: Array | None, array: Array, batch: tuple[int, ...], enable_g
 
 
 class Scoring:
-    """Which keys a query sees, and what is added to their scores: a mask (M, 1 or L, 1 or S), of which each head has a matrix."""
+    """Which keys a query sees, and what a mask (M, 1 or L, 1 or S), of which each head has a matrix, adds to their scores."""
 
     def __init__(self, attn_mask: Array | None, batch: tuple[int, ...], is_causal: bool) -> None:
-        self.is_causal, self.mask = is_causal, None
+        self.is_causal, self.learns = is_causal, attn_mask is not None and attn_mask.dtype != bool
+        self.mask: Any = None
         if attn_mask is not None:
             leading = attn_mask.shape[:-2]
             self.mask = attn_mask.reshape(math.prod(leading), *attn_mask.shape[-2:])
-            self.which = np.broadcast_to(np.arange(len(self.mask)).reshape(leading), batch).reshape(math.prod(batch))
-
-    def _rows_and_keys(self, rows, keys):
-        """A tile of one of the matrices, which may have a single row or column for all."""
-        return rows if self.mask.shape[1] > 1 else slice(None), keys if self.mask.shape[2] > 1 else slice(None)
+            self.matrix_of = np.broadcast_to(np.arange(len(self.mask)).reshape(leading), batch).reshape(math.prod(batch))
 
     def add_to(self, s, heads, rows, keys):
         """Complete the scores of a tile: −∞ where a query may not see a key."""
         if self.is_causal and keys.stop - 1 > rows.start:
-            later = np.arange(keys.start, keys.stop) > np.arange(rows.start, rows.stop)[:, None]
-            np.copyto(s, -math.inf, where=later)
+            first = max(rows.start, keys.start)  # every query of the tile sees the keys before it
+            unseen = np.arange(first, keys.stop) > np.arange(rows.start, rows.stop)[:, None]
+            np.copyto(s[..., first - keys.start :], -math.inf, where=unseen)
         if self.mask is not None:
-            which = self.which[heads] if len(self.mask) > 1 else slice(None)
-            part = self.mask[(which, *self._rows_and_keys(rows, keys))]
-            if part.dtype == bool:
-                np.copyto(s, -math.inf, where=~part)
-            else:
+            matrices = self.matrix_of[heads] if len(self.mask) > 1 else slice(None)
+            part = self.mask[(matrices, *self._cells(rows, keys))]
+            if self.learns:
                 s += part
+            else:
+                np.copyto(s, -math.inf, where=~part)
 
     def add_gradient(self, grad_mask, grad_s, heads, rows, keys):
         """Add the gradient of the scores of a tile to that of the mask."""
-        place = self._rows_and_keys(rows, keys)
-        for matrix, grad in zip(self.which[heads], grad_s):
-            part = grad_mask[matrix][place]
+        cells = self._cells(rows, keys)
+        for matrix, grad in zip(self.matrix_of[heads], grad_s):
+            part = grad_mask[matrix][cells]
             part += sum_to_shape(grad, part.shape)
+
+    def _cells(self, rows, keys):
+        """Where a tile is in a matrix, which may have one row or one column for all."""
+        return rows if self.mask.shape[1] > 1 else slice(None), keys if self.mask.shape[2] > 1 else slice(None)
 
 
 class Dropping:
     """What dropout multiplies weights by, from a mask that is given or drawn; with tiles, from one that each tile draws again."""
 
-    def __init__(self, p, mask, generator, shape, tile):
+    def __init__(
+        self, p: float, mask: Array | None, generator: np.random.Generator | None, shape: tuple[int, ...], tile: int | None
+    ) -> None:
         self.scale, self.probability, self.kept = 1.0 / (1.0 - p) if p < 1 else 0.0, 1.0 - p, None
         draw = np.random.default_rng(generator)
         if tile is not None:
             self.seed = int(draw.integers(1 << 63))
         else:
-            kept = draw.random(shape, np.float32) < self.probability if mask is None else mask
-            self.kept = kept.reshape(math.prod(shape[:-2]), *shape[-2:])
+            drawn = draw.random(shape, np.float32) < self.probability if mask is None else mask
+            self.kept = drawn.reshape(math.prod(shape[:-2]), *shape[-2:])
 
     def slope(self, dtype, heads, rows, keys):
         """The factor of each weight of a tile."""
@@ -216,101 +212,111 @@ class Dropping:
         return np.multiply(kept, self.scale, dtype=dtype)
 
 
-def attend(q, k, v, scoring, dropping, *, scale, tile=None, with_weights=False):
+def attend(
+    q: Array,
+    k: Array,
+    v: Array,
+    scoring: Scoring,
+    dropping: Dropping | None,
+    /,
+    *,
+    scale: float,
+    tile: int | None = None,
+    with_weights: bool = False,
+) -> tuple[Array, Array | None, Backward]:
     """Attention by heads, q (N, L, E), k (N, S, E), v (N, S, Ev): the output y (N, L, Ev), the weights (N, L, S) where they are
-    wanted, and `backward(grad_y, grad_weights, needs)`. With weights, what a query that sees no key gets is NaN.
+    wanted, and `backward(grad_y, grad_weights, needs)`. With weights, what a query gets that sees no key is NaN.
     """
     (count, length, _), size = q.shape, k.shape[1]
+    strips = Strips(count, length, size, scoring.is_causal, tile)
     y = np.empty((count, length, v.shape[2]), q.dtype)
-    weights = np.empty((count, length, size), q.dtype) if with_weights else None
-    largest, total = np.empty((2, count, length, 1), q.dtype)
+    weights: Any = np.empty((count, length, size), q.dtype) if with_weights else None
+    peak, total = np.empty((2, count, length, 1), q.dtype)
+    lowest = np.finfo(q.dtype).min  # finite, so that of a row that is −∞ throughout e is 0, and not NaN
+    scaled = q * scale
 
-    def strips(share):
-        """A few heads and a few queries at a time, and the tiles of keys that any of the queries sees."""
-        step, width = (STRIP, max(size, 1)) if tile is None else (tile, tile)
-        some = max(1, BLOCK // (step * width))
-        for head, row in product(range(share.start, share.stop, some), range(0, length, step)):
-            heads, rows = slice(head, min(head + some, share.stop)), slice(row, min(row + step, length))
-            seen = min(rows.stop, size) if scoring.is_causal else size
-            yield heads, rows, [slice(i, min(i + width, seen)) for i in range(0, seen, width)]
-
-    def scores(*place):
-        heads, rows, keys = place
-        s = np.matmul(q[heads, rows] * scale, k[heads, keys].swapaxes(1, 2))
-        scoring.add_to(s, *place)
+    def scores(heads, rows, keys):
+        s = np.matmul(scaled[heads, rows], k[heads, keys].swapaxes(1, 2))
+        scoring.add_to(s, heads, rows, keys)
         return s
 
-    def dropped(array, *place):
-        return array if dropping is None else array * dropping.slope(array.dtype, *place)
+    def dropped(array, heads, rows, keys):
+        return array if dropping is None else array * dropping.slope(array.dtype, heads, rows, keys)
 
     def forward(share):
         kept = []
-        for heads, rows, tiles in strips(share):
-            peak = np.full_like(largest[heads, rows], np.finfo(q.dtype).min)  # finite, so that exp(−∞ − peak) is 0 and not NaN
-            sums, of_values = np.zeros_like(peak), np.zeros_like(y[heads, rows])
-            for keys in tiles:
+        for strip in strips.of(share):
+            highest, sums, of_values = lowest, np.zeros((), q.dtype), 0.0
+            for heads, rows, keys in strip:
                 e = scores(heads, rows, keys)
-                higher = np.maximum(peak, e.max(axis=-1, keepdims=True))
-                e -= higher
+                before, highest = highest, np.maximum(e.max(axis=-1, keepdims=True, initial=lowest), highest)
+                e -= highest
                 np.exp(e, out=e)
-                if keys.start:  # the sums so far are those of exp(s − peak)
-                    shrink = np.exp(peak - higher)
-                    sums *= shrink
-                    of_values *= shrink
-                peak = higher
-                sums += np.add.reduce(e, axis=-1, keepdims=True)
                 w = dropped(e, heads, rows, keys)
-                of_values += np.matmul(w, v[heads, keys])
-                if tile is None:
-                    kept.append(e)
-                if with_weights:
-                    weights[heads, rows] = w
+                shrink = np.exp(before - highest)  # for the sums so far are those of exp(s − before)
+                sums = shrink * sums + row_sums(e)[..., None]
+                of_values = shrink * of_values + np.matmul(w, v[heads, keys])
+            if tile is None:
+                kept.append(e)
             sums[sums == 0.0] = math.nan if with_weights else 1.0
-            largest[heads, rows], total[heads, rows] = peak, sums
+            peak[heads, rows], total[heads, rows] = highest, sums
             np.divide(of_values, sums, out=y[heads, rows])
-            if with_weights:
-                weights[heads, rows] /= sums
+            if weights is not None:
+                np.divide(w, sums, out=weights[heads, rows])
         return partial(backward_share, share, kept)
 
-    def backward_share(share, kept, g, g_weights, grads):
-        grad_q, grad_k, grad_v, need_mask = grads
+    def slopes(g_hat, w_hat, mean, heads, rows, keys):
+        """Of a tile d, less a mean of each row."""
+        d = np.matmul(g_hat, v[heads, keys].swapaxes(1, 2))
+        if w_hat is not None:
+            d += w_hat
+        d = dropped(d, heads, rows, keys)
+        d -= mean
+        return d
+
+    def backward_share(share, kept, g, g_weights, grads, need_mask):
+        grad_q, grad_k, grad_v = grads
         grad_mask = np.zeros_like(scoring.mask) if need_mask else None
-        for number, (heads, rows, tiles) in enumerate(strips(share)):
-            g_hat = g[heads, rows] / total[heads, rows]
+        need_scores = grad_q is not None or grad_k is not None or need_mask
+        for number, strip in enumerate(strips.of(share)):
+            heads, rows, _ = strip[0]
+            g_hat, w_hat = g[heads, rows] / total[heads, rows], None
             mean = np.vecdot(g_hat, y[heads, rows])[..., None]
             if g_weights is not None:
                 w_hat = g_weights[heads, rows] / total[heads, rows]
                 mean += np.vecdot(w_hat, weights[heads, rows])[..., None]
-
-            for keys in tiles:
-                e = kept[number] if tile is None else np.exp(scores(heads, rows, keys) - largest[heads, rows])
+            left = np.zeros_like(mean)
+            for heads, rows, keys in strip:
+                e = kept[number] if kept else np.exp(scores(heads, rows, keys) - peak[heads, rows])
                 if grad_v is not None:
                     grad_v[heads, keys] += np.matmul(dropped(e, heads, rows, keys).swapaxes(1, 2), g_hat)
-                if grad_q is None and grad_k is None and not need_mask:
-                    continue
-                d = np.matmul(g_hat, v[heads, keys].swapaxes(1, 2))
-                if g_weights is not None:
-                    d += w_hat[..., keys]
-                d = dropped(d, heads, rows, keys)
-                d -= mean
+                if need_scores:
+                    d = slopes(g_hat, w_hat, mean, heads, rows, keys)
+                    left += np.vecdot(e, d)[..., None]
+            left /= total[heads, rows]
+            for heads, rows, keys in strip if need_scores else ():
+                if len(strip) > 1:
+                    e = np.exp(scores(heads, rows, keys) - peak[heads, rows])
+                    d = slopes(g_hat, w_hat, mean, heads, rows, keys)
+                d -= left
                 d *= e
                 if grad_q is not None:
                     grad_q[heads, rows] += scale * np.matmul(d, k[heads, keys])
                 if grad_k is not None:
-                    grad_k[heads, keys] += np.matmul(d.swapaxes(1, 2), q[heads, rows] * scale)
+                    grad_k[heads, keys] += np.matmul(d.swapaxes(1, 2), scaled[heads, rows])
                 if need_mask:
                     scoring.add_gradient(grad_mask, d, heads, rows, keys)
         return grad_mask
 
-    backwards = by_shares(forward, count, length * size)
+    backwards = strips.by_shares(forward)
     y.flags.writeable = False
-    if with_weights:
+    if weights is not None:
         weights.flags.writeable = False
 
     def backward(g, g_weights, needs):
         *need_arrays, need_mask = needs
         grads = [np.zeros_like(array) if need else None for array, need in zip((q, k, v), need_arrays)]
-        of_masks = together(backwards, g, g_weights, (*grads, need_mask))
-        return *grads, sum(of_masks) if need_mask else None
+        of_mask = at_once(backwards, g, g_weights, grads, need_mask)
+        return *grads, sum(of_mask) if need_mask else None
 
     return y, weights, backward

@@ -66,10 +66,10 @@ def _dropout(
         with np.errstate(invalid="ignore"):  # ∞ · 0
             return x * slope, slope
 
-    return elementwise(op, curve, x, _kept(shape, p, mask, generator))
+    return elementwise(op, curve, x, kept(shape, p, mask, generator))
 
 
-def _kept(shape: tuple[int, ...], p: float, mask: Array | None, generator: np.random.Generator | None) -> Array:
+def kept(shape: tuple[int, ...], p: float, mask: Array | None, generator: np.random.Generator | None) -> Array:
     """The mask that is given, or one that is drawn."""
     if mask is not None:
         return mask
@@ -235,7 +235,7 @@ def _alpha_dropout(
         y += np.where(kept, shift, dropped)
         return y, slope
 
-    return elementwise(op, curve, x, _kept(shape, p, mask, generator))
+    return elementwise(op, curve, x, kept(shape, p, mask, generator))
 
 
 class AlphaDropout(_Dropout):

@@ -5,6 +5,7 @@ from reference.cases import containers
 from reference.cases.activations import exponential, gated, hard, normalized, piecewise, smooth
 from reference.cases.layers import (
     adaptive_pooling,
+    attention,
     average_pooling,
     batch_norm,
     convolution,
@@ -64,6 +65,7 @@ CHAPTERS = (
     upsampling,
     sampling,
     dropout,
+    attention,
     transformer,
     language,
     language_model,
