@@ -29,6 +29,8 @@ from manual.layers.embedding import *
 from manual.layers.embedding_bag import *
 from manual.layers.fold import *
 from manual.layers.fractional_pooling import *
+from manual.layers.language import *
+from manual.layers.language_model import *
 from manual.layers.lazy_layers import *
 from manual.layers.linear import *
 from manual.layers.max_pooling import *
@@ -42,6 +44,8 @@ from manual.layers.recurrent import *
 from manual.layers.recurrent_cells import *
 from manual.layers.response_norm import *
 from manual.layers.sampling import *
+from manual.layers.transformer import *
+from manual.layers.transformer_layers import *
 from manual.layers.transposed_convolution import *
 from manual.layers.upsampling import *
 from manual.losses.adaptive import *
@@ -55,6 +59,8 @@ from manual.losses.multi_margin import *
 from manual.losses.regression import *
 from manual.losses.similarity import *
 from manual.module import *
+from manual.optimizers.adam import *
+from manual.optimizers.adamw import *
 from manual.optimizers.sgd import *
 from manual.parameter_containers import *
 from manual.threads import *

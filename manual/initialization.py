@@ -30,11 +30,13 @@ def standard_normal(shape: tuple[int, ...], dtype: DTypeLike = np.float64, gener
     return generator.standard_normal(shape).astype(dtype, copy=False)
 
 
-def xavier_uniform(shape: tuple[int, int], dtype: DTypeLike = np.float64, generator: np.random.Generator | None = None) -> Array:
-    """Draw from U(−b, b), b = √(6 / (fan_in + fan_out)), torch's default for the projections of attention.
+def xavier_uniform(shape: tuple[int, ...], dtype: DTypeLike = np.float64, generator: np.random.Generator | None = None) -> Array:
+    """Draw from U(−b, b), b = √(6 / (fan_in + fan_out)), torch's default for the projections of attention, and for Transformers.
 
+    A number comes from fan_in = shape[1] others, and goes to fan_out = shape[0]; where there is a kernel, times its cells.
     Source: Glorot & Bengio 2010, Understanding the difficulty of training deep feedforward neural networks
     """
-    bound = math.sqrt(6 / (sum(shape) or 1))
+    fans = sum(shape[:2]) * math.prod(shape[2:])
+    bound = math.sqrt(6 / (fans or 1))
     generator = np.random.default_rng() if generator is None else generator
     return generator.uniform(-bound, bound, shape).astype(dtype, copy=False)

@@ -18,6 +18,7 @@ from manual.lazy import LazyModule
 from reference import exact, oracle, structure
 from reference.case import Case, ModuleCase, Operation, generator
 from reference.record import ILL_CONDITIONED, LIMIT, Agreement, Record, Target
+from reference.twins import LIBRARY
 
 Gradients = Callable[[Any], tuple[Any, dict[str, Any]]]  # of a cotangent: what the backward returns, and the parameters' by name
 
@@ -110,7 +111,7 @@ def measure(
     return _hold(operation.name, case, dtype, lambda kind: reference(operation, case, kind, seed), arguments, run, x)
 
 
-def measure_module(case: ModuleCase, dtype: Any, seed: int = 0, ours: Any = manual, theirs: Any = torch.nn) -> Agreement:
+def measure_module(case: ModuleCase, dtype: Any, seed: int = 0, ours: Any = manual, theirs: Any = LIBRARY) -> Agreement:
     """Carry the state of a module across, and compare outputs, gradients of the inputs and of every parameter.
 
     The judge is torch in float64, on the same numbers; the scale is the largest |J|ᵀ|g| of an array, from torch's Jacobian. (The

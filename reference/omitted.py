@@ -18,9 +18,6 @@ _REASONS = {
         has_torch_function_variadic
     """,
     "a product of quantised or grouped matrices, for accelerators": "grouped_mm scaled_grouped_mm scaled_mm",
-    "chapter to come: attention and transformers": """
-        Transformer TransformerDecoder TransformerDecoderLayer TransformerEncoder TransformerEncoderLayer
-    """,
     "of integers alone, without a gradient: np.argsort of a permutation is its inverse": "invert_permutation",
 }
 
@@ -32,7 +29,7 @@ _ARGUMENTS = {
     "a NumPy array lies in one memory": "device",
     "it says where torch's warnings point": "_stacklevel",
     "torch ignores it": "gumbel_softmax.eps",
-    "it chooses among torch's implementations of a step": "foreach fused",
+    "it chooses among torch's implementations of a step": "capturable foreach fused",
     "no gradient goes through a step": "differentiable",
     "the weights that are given tell it, and their shapes": """
         multi_head_attention_forward.use_separate_proj_weight multi_head_attention_forward.embed_dim_to_check
@@ -42,6 +39,12 @@ _ARGUMENTS = {
     "the list `weights` holds them, after W_ih": "w_hh b_ih b_hh",
     "the dtype of the inputs is that of everything": """
         LinearCrossEntropyOptions.acc_policy LinearCrossEntropyOptions.acc_dtype
+    """,
+}
+
+_OWN_NAMES = {
+    "language models have it; torch composes it of operations, as `reference/twins.py` and the cases do": """
+        DecoderBlock GeGLU GroupedQueryAttention LanguageModel SwiGLU geglu rotary_embedding swiglu
     """,
 }
 
@@ -65,5 +68,6 @@ def _by_name(reasons: dict[str, str]) -> dict[str, str]:
 
 OMITTED = _by_name(_REASONS)
 ARGUMENTS = _by_name(_ARGUMENTS)  # of torch, left out: of all that have it, or of one, as Hardtanh.min_value
+OWN_NAMES = _by_name(_OWN_NAMES)  # of operations and modules that torch does not have
 OWN_ARGUMENTS = _by_name(_OWN_ARGUMENTS)  # that torch does not have
 OTHER_DEFAULTS = _by_name(_DEFAULTS)  # of arguments that both have

@@ -15,12 +15,13 @@ import torch.overrides
 
 import manual
 from reference.cases import MODULES, OPERATIONS
-from reference.omitted import ARGUMENTS, OMITTED, OTHER_DEFAULTS, OWN_ARGUMENTS
+from reference.omitted import ARGUMENTS, OMITTED, OTHER_DEFAULTS, OWN_ARGUMENTS, OWN_NAMES
+from reference.twins import LIBRARY, TWINS
 
 SETTINGS = {"get_num_threads", "set_num_threads"}
 FUNCTIONS = [name for name in manual.__all__ if inspect.isfunction(getattr(manual, name)) and name not in SETTINGS]
 CLASSES = [name for name in manual.__all__ if inspect.isclass(getattr(manual, name))]
-LAYERS = [name for name in CLASSES if issubclass(getattr(manual, name), manual.Module) and hasattr(torch.nn, name)]
+LAYERS = [name for name in CLASSES if issubclass(getattr(manual, name), manual.Module) and hasattr(LIBRARY, name)]
 OPTIMIZERS = [name for name in CLASSES if hasattr(torch.optim, name)]
 BASES = {"Module"}
 CONTAINERS = {"ModuleDict", "ModuleList", "ParameterDict", "ParameterList"}
@@ -45,6 +46,8 @@ def test_every_name_of_torch_is_covered_or_omitted():
     assert set(OMITTED) & ours == set()
     assert set(OMITTED) - theirs == set()
     assert all(OMITTED.values())
+    assert set(OWN_NAMES) == {*(name for name in FUNCTIONS if not (hasattr(functions, name) or hasattr(torch, name))), *TWINS}
+    assert all(OWN_NAMES.values())
 
 
 def test_case_labels_are_unique():
@@ -94,7 +97,7 @@ def takes_any(method):
 
 def compared():
     """Of every function and every class, its name and what is not the same as in torch."""
-    for name in FUNCTIONS:
+    for name in set(FUNCTIONS) - set(OWN_NAMES):
         parameters = inspect.signature(getattr(manual, name)).parameters
         keywords = {key: p for key, p in parameters.items() if p.kind is p.KEYWORD_ONLY}
         arrays = len(parameters) - len(keywords)
@@ -105,7 +108,7 @@ def compared():
         yield name, (left_out - set(positional) if len(positional) == arrays else left_out), own, other
     for name in sorted({*LAYERS, "LinearCrossEntropyOptions"}):
         for method in ("__init__", "forward"):
-            theirs = getattr(torch.nn, name)
+            theirs = getattr(LIBRARY, name)
             if not hasattr(theirs, method) or name in BASES | CONTAINERS | (WITHOUT_FORWARD if method == "forward" else set()):
                 continue
             # The recurrent layers take any arguments, and say in an overload which these are
