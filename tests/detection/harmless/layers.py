@@ -165,7 +165,7 @@ HARMLESS: dict[str, dict[tuple[str, str], str]] = {
         ("images_last = ", "zeroed(len(weight))"): FASTER,
         ("shifts = ", "1"): FASTER,
         ("shifts = ", "0"): FASTER,
-        ("shifts = ", "inputs * math.prod(windows.kernel[1:]) > outputs"): FASTER,
+        ("shifts = ", "inputs * (math.prod(windows.kernel[1:]) - 1) > outputs"): FASTER,
         ("return np.stack(", "[np.matmul(y_block, columns.swapaxes(1, 2)) for columns in seen]"): PARTS,
         ("paired = ", "groups"): PARTS,
         ("paired = ", "height"): PARTS,
