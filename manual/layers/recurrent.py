@@ -1,6 +1,7 @@
 """Recurrent networks: layers of cells over all times of a batch of sequences."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,6 +37,7 @@ from manual.layers.recurrent_arguments import (
 from manual.layers.recurrent_layers import layers
 from manual.layers.recurrent_steps import gru_step, lstm_step, relu_step, tanh_step
 from manual.module import Module, Parameter
+from manual.sequences import by_sequences
 
 __all__ = ["GRU", "LSTM", "RNN", "RNNBase", "gru", "lstm", "rnn_relu", "rnn_tanh"]
 
@@ -106,7 +108,8 @@ def gru(
 
     Forward:   hₜ = gru_cell(xₜ, hₜ₋₁), yₜ = hₜ; directions, layers and dropout as in `lstm`
     Backward:  back through time, each step as gru_cell goes back
-    Shapes:    as in `lstm`; hx (layers · directions, N, H); weights W_ih (3H, I), W_hh (3H, H), b_ih, b_hh (3H); the output is (y, h)
+    Shapes:    as in `lstm`; hx (layers · directions, N, H); weights W_ih (3H, I), W_hh (3H, H), b_ih, b_hh (3H);
+               the output is (y, h)
     Source:    Cho et al. 2014, Learning Phrase Representations using RNN Encoder–Decoder
     """
     settings = Settings(has_biases, num_layers, dropout, train, bidirectional, batch_first, mask, generator)
@@ -202,7 +205,8 @@ def _recurrent(
         masks = kept(of_rows, dropout, None, generator) if mask is None else [batch.rows(each) for each in mask]
         scales = [np.multiply(each, 1.0 / (1.0 - dropout) if dropout < 1 else 0.0, dtype=rows.dtype) for each in masks]
 
-    (y, new), layers_backward = layers(step, rows, batch.sizes, tuple(old), by_direction, directions, scales)
+    run = partial(layers, step, by_direction, directions)
+    (y, new), layers_backward = by_sequences(run, rows, batch.sizes, tuple(old), scales, len(rows) * len(by_direction[0].w_hh))
     parts = [batch.like_hx(state) for state in new]
     output_x = batch.like_x(y)
     if batch.packed:
@@ -365,8 +369,8 @@ class LSTM(RNNBase):
     def forward(
         self, input: Array | PackedSequence, hx: tuple[Array, Array] | None = None
     ) -> tuple[tuple[Any, tuple[Array, Array]], Backward]:
-        """Run over `input` (T, N, input_size), with `batch_first` (N, T, input_size), or (T, input_size), or packed; `hx` is (h, c),
-        0 unless given. Return the hidden states of the last layer at all times, and (h, c) after the last time, of all layers.
+        """Run over `input` (T, N, input_size), with `batch_first` (N, T, input_size), or (T, input_size), or packed; `hx` is
+        (h, c), 0 unless given. Return the hidden states of the last layer at all times, and (h, c) after the last time, of all layers.
         """
         return self._run(lstm, input, hx)
 

@@ -77,7 +77,7 @@ def _joined(part: Array, whole: Array) -> Array:
 
 
 def layers(
-    step: Any, x: Array, sizes: Sequence[int], states: States, weights: Sequence[Weights], directions: int, scales: Any
+    step: Any, weights: Sequence[Weights], directions: int, x: Array, sizes: Sequence[int], states: States, scales: Any
 ) -> tuple[Any, Backward]:
     """Layer upon layer: return the hidden states of the last at all times, the last states of all, and the backward.
 

@@ -21,6 +21,7 @@ MACHINERY = {
     "lazy.py",
     "module.py",
     "rows.py",
+    "sequences.py",
     "sparse.py",
     "threads.py",
     "windows.py",

@@ -171,11 +171,12 @@ def packed(*shape: int, lengths: tuple[int, ...]) -> PackedSequence:
 
 
 FALLING, MIXED = (3, 2, 2), (1, 3, 2, 1)
+HIDDEN = 3
 
 
 def _operation(ours: Any, theirs: Callable[..., Any], step: Step, gates: int, states: int) -> Operation:
     def state(*shape: int, last: int) -> Any:
-        return (numbers(step, *shape, last), numbers(step, *shape, 2)) if states > 1 else numbers(step, *shape, last)
+        return (numbers(step, *shape, last), numbers(step, *shape, HIDDEN)) if states > 1 else numbers(step, *shape, last)
 
     def case(
         label: str,
@@ -192,13 +193,13 @@ def _operation(ours: Any, theirs: Callable[..., Any], step: Step, gates: int, st
         about: Any = None,
         **constants: Any,
     ) -> Case:
-        """Two numbers in, two hidden ones; what a constant is by default is left out."""
+        """Two numbers in, three hidden ones; what a constant is by default is left out."""
         x = numbers(step, 3, *batch, 2) if x is None else x
-        hx = state(layers * directions, *batch, last=projected or 2) if given else None
+        hx = state(layers * directions, *batch, last=projected or HIDDEN) if given else None
         said = {"num_layers": layers, "bidirectional": directions == 2, "has_biases": biases}
         usual = {"num_layers": 1, "bidirectional": False, "has_biases": True}
         constants |= {name: value for name, value in said.items() if value != usual[name]}
-        weights = weights_of(step, bound, *_shapes(gates, 2, 2, layers, directions, biases, projected))
+        weights = weights_of(step, bound, *_shapes(gates, 2, HIDDEN, layers, directions, biases, projected))
         return Case(label, (x, hx, weights), constants, judge=judge, **(about or {}))
 
     def dropped(label: str, p: float, shape: tuple[int, ...], x: Any, order: tuple[int, ...] = (0, 1, 2), **options: Any) -> Case:
@@ -213,24 +214,25 @@ def _operation(ours: Any, theirs: Callable[..., Any], step: Step, gates: int, st
     first_hidden = {"zero": ("grad_2.1",)}  # of one step from nothing, no hidden state has been there
     blank = {"zero": tuple(f"grad_2.{i}" for i in range(4))}
     lstm_alone = (
-        case("projection", projected=1),
-        case("projection, no biases", projected=1, biases=False),
-        case("projection, two layers, both directions", batch=(1,), projected=1, layers=2, directions=2),
-        case("projection, packed", packed(2, lengths=MIXED), batch=(4,), projected=1),
-        case("projection, no state", projected=1, given=False),
+        case("projection", projected=2),
+        case("projection, no biases", projected=2, biases=False),
+        case("projection, two layers, both directions", batch=(1,), projected=2, layers=2, directions=2),
+        case("projection, packed", packed(2, lengths=MIXED), batch=(4,), projected=2),
+        case("projection, no state", projected=2, given=False),
     )
     return Operation(
         ours,
         theirs,
         _definition(step, states),
         cases=(
-            case("three times, batch of 2", judge="definition"),
+            case("two times, batch of 2", numbers(step, 2, 2, 2), judge="definition"),
+            case("three times", numbers(step, 3, 2, 2)),
             case("no state", given=False),
             case("no biases", biases=False),
             case("two layers", layers=2),
             case("both directions", directions=2),
             case("two layers, both directions, no state", layers=2, directions=2, given=False),
-            case("batch first", numbers(step, 2, 3, 2), batch_first=True, judge="definition"),
+            case("batch first", numbers(step, 2, 3, 2), batch_first=True),
             case("batch first, both directions, two layers", numbers(step, 2, 3, 2), batch_first=True, directions=2, layers=2),
             case("no batch", batch=()),
             case("no batch, batch first, no state, both directions", batch=(), batch_first=True, given=False, directions=2),
@@ -240,14 +242,14 @@ def _operation(ours: Any, theirs: Callable[..., Any], step: Step, gates: int, st
             case("one time, no state", numbers(step, 1, 2, 2), given=False, about=first_hidden),
             case("packed", packed(2, lengths=FALLING), batch=(3,)),
             case("packed, no state", packed(2, lengths=FALLING), given=False),
-            case("packed, in any order", packed(2, lengths=MIXED), batch=(4,), judge="definition"),
+            case("packed, in any order", packed(2, lengths=MIXED), batch=(4,)),
             case("packed, in any order, both directions", packed(2, lengths=MIXED), batch=(4,), directions=2),
             case("packed, two layers, both directions", packed(2, lengths=(1, 2)), layers=2, directions=2),
-            dropped("dropout", 0.5, (3, 2, 2), numbers(step, 3, 2, 2)),
-            dropped("dropout of 0.25, both directions", 0.25, (3, 2, 4), numbers(step, 3, 2, 2), directions=2),
-            dropped("dropout, batch first", 0.5, (3, 2, 2), numbers(step, 2, 3, 2), (1, 0, 2), batch_first=True),
-            dropped("dropout, packed", 0.5, (6, 2), packed(2, lengths=(4, 2))),
-            dropped("dropout of everything", 1.0, (3, 2, 2), numbers(step, 3, 2, 2), about={"zero": ("grad_2.4",)}),
+            dropped("dropout", 0.5, (3, 2, HIDDEN), numbers(step, 3, 2, 2)),
+            dropped("dropout of 0.25, both directions", 0.25, (3, 2, 2 * HIDDEN), numbers(step, 3, 2, 2), directions=2),
+            dropped("dropout, batch first", 0.5, (3, 2, HIDDEN), numbers(step, 2, 3, 2), (1, 0, 2), batch_first=True),
+            dropped("dropout, packed", 0.5, (6, HIDDEN), packed(2, lengths=(4, 2))),
+            dropped("dropout of everything", 1.0, (3, 2, HIDDEN), numbers(step, 3, 2, 2), about={"zero": ("grad_2.4",)}),
             case("dropout, evaluation", layers=2, dropout=0.5),
             *(lstm_alone if states > 1 else ()),
             *((case("200 steps of time", normal(200, 1, 2), batch=(1,)),) if gates > 1 else ()),
