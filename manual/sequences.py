@@ -9,7 +9,7 @@ from manual.contract import Array, Backward
 from manual.threads import in_threads, parts_of_batch
 
 # (x, sizes, states, scales) to ((y, last states), backward), and that (grad_y, grad_last, needs) to the gradients of x, of the
-# states, and of what all sequences share, as a list or `None`
+# states, and of what all sequences share: `None` perhaps, a tuple, a list
 SequencesOperation = Callable[..., tuple[Any, Backward]]
 
 
@@ -57,7 +57,7 @@ def by_sequences(
         return (
             None if grads_x[0] is None else join(grads_x),
             tuple([np.concatenate(grads, axis=1) for grads in zip(*grads_states)]),
-            None if grads_shared[0] is None else [sum(grads) for grads in zip(*grads_shared)],
+            [sum(grads) for grads in zip(*grads_shared)],
         )
 
     return (join(y), tuple([np.concatenate(states, axis=1) for states in zip(*last)])), backward

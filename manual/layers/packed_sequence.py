@@ -296,7 +296,7 @@ def _require_padded(op: str, x: Array) -> None:
 
 
 def _require_lengths(op: str, lengths: Any, count: int, least: int, most: int) -> Array:
-    """A length for each sequence, as integers of 64 bits."""
+    """A length for each sequence, as numbers that can be subtracted."""
     if isinstance(lengths, (tuple, list)):
         lengths = np.array([require_integer(op, "lengths", each) for each in lengths], np.int64)
     require_indices(op, "lengths", lengths)
@@ -337,4 +337,4 @@ def require_packed(op: str, name: str, sequence: Any) -> tuple[Array, Array | No
                 raise ValueError(f"{op}: {name}.{field} must be {expected}, got {permutation.tolist()}")
     if unsorted is not None and (order is None or not np.array_equal(np.argsort(order), unsorted)):
         raise ValueError(f"{op}: {name}.unsorted_indices must be the inverse of sorted_indices, got {unsorted.tolist()}")
-    return batch_sizes.astype(np.int64), order
+    return batch_sizes, order

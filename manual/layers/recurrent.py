@@ -171,9 +171,9 @@ def _recurrent(
     batch, numbers, old, by_direction = _checked(op, gates, names, x, hx, weights, settings)
     rows = batch.rows(numbers)
     directions = 2 if settings.bidirectional else 1
-    scales = _scales(op, settings, batch, rows, directions * by_direction[0].w_hh.shape[1])
+    scales = _scales(op, settings, batch, rows, directions * old[0].shape[2])
     run = partial(layers, step, by_direction, directions)
-    (y, new), layers_backward = by_sequences(run, rows, batch.sizes, old, scales, len(rows) * len(by_direction[0].w_hh))
+    (y, new), layers_backward = by_sequences(run, rows, batch.sizes, old, scales, size=len(rows) * len(weights[0]))
     parts = tuple([batch.like_hx(state) for state in new])
     y = packed_in_order(y, np.array(x.batch_sizes), batch.order) if batch.packed else batch.like_x(y)
     output = y, parts if len(names) > 1 else parts[0]

@@ -57,7 +57,7 @@ def over_time(step: Any, x: Array, sizes: Sequence[int], states: States, weights
         grad_of_input, grad_of_hidden, grad_shown = map(np.concatenate, zip(*grads))
         grad_x, grad_w_ih, grad_b_ih = input_backward(grad_of_input, (need_x, need_weights, need_weights))
         if not need_weights:
-            return grad_x, grad_states, None
+            return grad_x, grad_states, []
         before, h, _ = map(np.concatenate, zip(*[step[:3] for step in taken]))
         grad_weights = [grad_w_ih, grad_of_hidden.T.dot(before)]
         if b_hh is not None:
@@ -90,7 +90,7 @@ def layers(
             outputs.append(output)
             last.append(final)
             backwards.append(backward_in_time)
-        x = outputs[0] if directions == 1 else np.concatenate(outputs, axis=1)
+        x = np.concatenate(outputs, axis=1)
         if scales is not None and first + directions < len(weights):
             x = x * scales[first // directions]
 
@@ -106,8 +106,7 @@ def layers(
                 of_last = [g[i] for g in grad_last]
                 grad_x, grads_states[i], grads_weights[i] = backwards[i](grad_output, of_last, (need_x or first > 0, need_weights))
                 of_input.append(grad_x)
-            grad = of_input[0] if directions == 1 or of_input[0] is None else of_input[0] + of_input[1]
-        flat = [grad for of_direction in grads_weights for grad in of_direction] if need_weights else None
-        return grad, tuple(map(np.stack, zip(*grads_states))), flat
+            grad = None if of_input[0] is None else sum(of_input)
+        return grad, tuple(map(np.stack, zip(*grads_states))), [grad for of_direction in grads_weights for grad in of_direction]
 
     return (x, tuple(map(np.stack, zip(*last)))), backward
