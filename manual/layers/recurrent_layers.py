@@ -54,16 +54,17 @@ def over_time(step: Any, x: Array, sizes: Sequence[int], states: States, weights
             if past is not None:
                 grad_h += past
             grad_states = [_joined(new, grad) for new, grad in zip((grad_h, *grad_c), grad_states)]
-        grad_of_input, grad_of_hidden, grad_shown = map(np.concatenate, zip(*grads))
+        grad_of_input = np.concatenate([each for each, _, _ in grads])
         grad_x, grad_w_ih, grad_b_ih = input_backward(grad_of_input, (need_x, need_weights, need_weights))
-        if not need_weights:
-            return grad_x, grad_states, []
-        before, h, _ = map(np.concatenate, zip(*[step[:3] for step in taken]))
-        grad_weights = [grad_w_ih, grad_of_hidden.T.dot(before)]
-        if b_hh is not None:
-            grad_weights += [grad_b_ih, column_sums(grad_of_hidden)]
-        if w_hr is not None:
-            grad_weights.append(grad_shown.T.dot(h))
+        grad_weights: list[Any] = []
+        if need_weights:
+            grad_of_hidden = np.concatenate([each for _, each, _ in grads])
+            grad_weights += [grad_w_ih, grad_of_hidden.T.dot(np.concatenate([before for before, *_ in taken]))]
+            if b_hh is not None:
+                grad_weights += [grad_b_ih, column_sums(grad_of_hidden)]
+            if w_hr is not None:
+                grad_shown = np.concatenate([each for _, _, each in grads])
+                grad_weights += [grad_shown.T.dot(np.concatenate([h for _, h, _, _ in taken]))]
         return grad_x, grad_states, grad_weights
 
     return (output, states), backward
