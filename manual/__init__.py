@@ -42,6 +42,7 @@ from manual.layers.padding import *
 from manual.layers.rearrange import *
 from manual.layers.recurrent import *
 from manual.layers.recurrent_cells import *
+from manual.layers.recurrent_modules import *
 from manual.layers.response_norm import *
 from manual.layers.sampling import *
 from manual.layers.transformer import *

@@ -63,6 +63,7 @@ def small_parts(monkeypatch):
     monkeypatch.setattr("manual.threads.PART", 3)
     monkeypatch.setattr("manual.threads.PART_OF_ROWS", 3)
     monkeypatch.setattr("manual.threads.ALIGNED", 1)
+    monkeypatch.setattr("manual.threads.FEWEST", 1)
 
 
 @pytest.fixture(params=["whole", "in parts"])

@@ -85,7 +85,7 @@ def pack_padded_sequence(
     batch_sizes = _batch_sizes(lengths)
     time, sequence = _times_and_sequences(batch_sizes, order)
     place = (sequence, time) if batch_first else (time, sequence)
-    output = _packed(x[place], batch_sizes, order)
+    output = packed_in_order(x[place], batch_sizes, order)
 
     def backward(grad_output, needs=None):
         need_x, _ = needed(op, needs, 2)
@@ -156,7 +156,7 @@ def pack_sequence(sequences: list[Array], /, *, enforce_sorted: bool = True) -> 
     time, sequence = _times_and_sequences(batch_sizes, order)
     ends = np.cumsum(lengths)
     row = (ends - lengths)[sequence] + time
-    output = _packed(np.concatenate(sequences)[row], batch_sizes, order)
+    output = packed_in_order(np.concatenate(sequences)[row], batch_sizes, order)
 
     def backward(grad_output, needs=None):
         (need,) = needed(op, needs, 1)
@@ -285,8 +285,9 @@ def _order_of(op: str, name: str, lengths: Array, enforce_sorted: bool) -> Array
     return None
 
 
-def _packed(data: Array, batch_sizes: Array, order: Array | None) -> PackedSequence:
-    return PackedSequence(data, batch_sizes, order, None if order is None else np.argsort(order))
+def packed_in_order(data: Array, batch_sizes: Array, order: Array | None) -> PackedSequence:
+    """A packed sequence, whose arrays nobody else has."""
+    return PackedSequence(data, batch_sizes, *((None, None) if order is None else (order.copy(), np.argsort(order))))
 
 
 def _require_padded(op: str, x: Array) -> None:
@@ -295,7 +296,7 @@ def _require_padded(op: str, x: Array) -> None:
 
 
 def _require_lengths(op: str, lengths: Any, count: int, least: int, most: int) -> Array:
-    """A length for each sequence, as integers of 64 bits."""
+    """A length for each sequence, as numbers that can be subtracted."""
     if isinstance(lengths, (tuple, list)):
         lengths = np.array([require_integer(op, "lengths", each) for each in lengths], np.int64)
     require_indices(op, "lengths", lengths)
@@ -336,4 +337,4 @@ def require_packed(op: str, name: str, sequence: Any) -> tuple[Array, Array | No
                 raise ValueError(f"{op}: {name}.{field} must be {expected}, got {permutation.tolist()}")
     if unsorted is not None and (order is None or not np.array_equal(np.argsort(order), unsorted)):
         raise ValueError(f"{op}: {name}.unsorted_indices must be the inverse of sorted_indices, got {unsorted.tolist()}")
-    return batch_sizes.astype(np.int64), order
+    return batch_sizes, order

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -48,8 +48,7 @@ def require_list(op: str, weights: Any, counts: Sequence[int], what: str) -> Non
         raise ValueError(f"{op}: weights must be a list of {what}, got {len(weights)}")
 
 
-@dataclass(frozen=True)
-class Weights:
+class Weights(NamedTuple):
     """The weights of a layer in one direction, `None` where there are none."""
 
     w_ih: Array
@@ -60,25 +59,27 @@ class Weights:
 
 
 def grouped(
-    op: str, weights: Sequence[Array], each: int, directions: int, has_biases: bool, gates: int, inputs: int
+    op: str, weights: Sequence[Array], groups: int, directions: int, has_biases: bool, gates: int, inputs: int
 ) -> list[Weights]:
-    """The weights of each layer in each direction, `each` of them, whose shapes must belong together."""
-    groups: list[Weights] = []
-    last = weights[each - 1 if each % 2 else 1]  # W_hr or W_hh
-    if last.ndim != 2:
-        raise ValueError(f"{op}: weights[{each - 1 if each % 2 else 1}] must have two axes, got shape {last.shape}")
-    hidden, out = last.shape[1], last.shape[0] if each % 2 else last.shape[1]
+    """The weights of each layer in each direction, whose shapes must belong together."""
+    each = len(weights) // groups
+    projected = each % 2 == 1
+    widest = each - 1 if projected else 1  # W_hr or W_hh, whose shape says how many hidden numbers there are
+    if weights[widest].ndim != 2:
+        raise ValueError(f"{op}: weights[{widest}] must have two axes, got shape {weights[widest].shape}")
+    out, hidden = weights[widest].shape if projected else (weights[widest].shape[1],) * 2
+    found = []
     for first in range(0, len(weights), each):
-        if first == each * directions:
-            inputs = out * directions
-        shapes = [(gates * hidden, inputs), (gates * hidden, out)]
-        shapes += [(gates * hidden,)] * (2 * has_biases)
-        shapes += [(out, hidden)] * (each % 2)
-        for i, shape in enumerate(shapes, start=first):
+        of_layer = inputs if first < each * directions else out * directions
+        expected: list[tuple[int, ...]] = [(gates * hidden, of_layer), (gates * hidden, out)]
+        expected += [(gates * hidden,)] * 2 if has_biases else []
+        expected += [(out, hidden)] if projected else []
+        for i, shape in enumerate(expected, start=first):
             require_shape(op, f"weights[{i}]", weights[i], shape)
-        own = iter(weights[first : first + each])
-        groups.append(Weights(next(own), next(own), *((next(own), next(own)) if has_biases else (None, None)), next(own, None)))
-    return groups
+        w_ih, w_hh, *others = weights[first : first + each]
+        b_ih, b_hh = others[:2] if has_biases else (None, None)
+        found.append(Weights(w_ih, w_hh, b_ih, b_hh, others[-1] if projected else None))
+    return found
 
 
 @dataclass(frozen=True)

@@ -106,7 +106,7 @@ def _cell(op: str, step: Any, gates: int, names: tuple[str, ...], x: Array, hx: 
     require_numbers(op, "x", x, names, states, weights)
     if x.ndim not in (1, 2) or x.shape[-1:] != weights[0].shape[1:]:
         raise ValueError(f"{op}: x must have shape (N, I) or (I) and weights[0] (…, I), got {x.shape} and {weights[0].shape}")
-    (own,) = grouped(op, weights, len(weights), 1, len(weights) == 4, gates, x.shape[-1])
+    (own,) = grouped(op, weights, 1, 1, len(weights) == 4, gates, x.shape[-1])
     size = own.w_hh.shape[1]
     shape, rows = (*x.shape[:-1], size), (len(x) if x.ndim == 2 else 1, size)
     for name, state in zip(names_of_states(names), states):
@@ -142,6 +142,11 @@ def _cell(op: str, step: Any, gates: int, names: tuple[str, ...], x: Array, hx: 
 class RNNCellBase(Module):
     """What the cells share: the weights of `num_chunks` blocks, all from U(−1/√hidden_size, 1/√hidden_size)."""
 
+    weight_ih: Parameter
+    weight_hh: Parameter
+    bias_ih: Parameter | None
+    bias_hh: Parameter | None
+
     def __init__(
         self,
         input_size: int,
@@ -167,7 +172,7 @@ class RNNCellBase(Module):
             initial = Parameter(uniform_fan_in(shape, hidden_size, dtype, generator)) if there else None
             self.register_parameter(name, initial)
 
-    def _weights(self) -> list[Parameter]:
+    def _weights(self) -> list[Any]:
         """As the operations take them."""
         return [self.weight_ih, self.weight_hh, *([self.bias_ih, self.bias_hh] if self.bias else [])]
 

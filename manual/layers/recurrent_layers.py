@@ -29,43 +29,42 @@ def over_time(step: Any, x: Array, sizes: Sequence[int], states: States, weights
     of_input, input_backward = linear(x, weights.w_ih, weights.b_ih)
     rows = [slice(end - size, end) for size, end in zip(sizes, accumulate(sizes))]
     times = range(len(sizes))[:: -1 if reverse else 1]
-    before, after, shown, backwards = ([None] * len(sizes) for _ in range(4))
+    taken: list[Any] = [None] * len(sizes)  # of each step: h before it, after it, and after the projection; its backward
     for t in times:
         old = [state[: sizes[t]] for state in states]
         of_hidden = old[0].dot(w_hh.T)
         if b_hh is not None:
             of_hidden += b_hh
-        new, backwards[t] = step(of_input[rows[t]], of_hidden, *old)
-        if w_hr is not None:
-            shown[t] = new[0]
-            new = new[0].dot(w_hr.T), *new[1:]
-        before[t], after[t] = old[0], new[0]
-        states = [_joined(part, state) for part, state in zip(new, states)]
-    output = np.concatenate(after)
+        (h, *c), step_backward = step(of_input[rows[t]], of_hidden, *old)
+        shown = h if w_hr is None else h.dot(w_hr.T)
+        taken[t] = old[0], h, shown, step_backward
+        states = tuple([_joined(new, state) for new, state in zip((shown, *c), states)])
+    output = np.concatenate([shown for _, _, shown, _ in taken])
 
     def backward(grad_output, grad_states, needs):
         need_x, need_weights = needs
-        grads_of_input, grads_of_hidden, grads_shown = ([None] * len(sizes) for _ in range(3))
+        grads: list[Any] = [None] * len(sizes)  # of each step: of what came from the input, from the state, and of what is shown
         for t in times[::-1]:
-            grad_h, *grads = [grad[: sizes[t]] for grad in grad_states]
-            grad_h = grads_shown[t] = grad_h + grad_output[rows[t]]
-            if w_hr is not None:
-                grad_h = grad_h.dot(w_hr)
-            grads_of_input[t], grads_of_hidden[t], *past = backwards[t](grad_h, *grads)
-            grad_h = grads_of_hidden[t].dot(w_hh)
-            if past[0] is not None:
-                grad_h += past[0]
-            grad_states = [_joined(part, grad) for part, grad in zip((grad_h, *past[1:]), grad_states)]
-        grad_of_input = np.concatenate(grads_of_input)
+            grad_shown, *grad_c = [grad[: sizes[t]] for grad in grad_states]
+            grad_shown = grad_shown + grad_output[rows[t]]
+            grad_h = grad_shown if w_hr is None else grad_shown.dot(w_hr)
+            grad_of_input, grad_of_hidden, past, *grad_c = taken[t][-1](grad_h, *grad_c)
+            grads[t] = grad_of_input, grad_of_hidden, grad_shown
+            grad_h = grad_of_hidden.dot(w_hh)
+            if past is not None:
+                grad_h += past
+            grad_states = [_joined(new, grad) for new, grad in zip((grad_h, *grad_c), grad_states)]
+        grad_of_input = np.concatenate([each for each, _, _ in grads])
         grad_x, grad_w_ih, grad_b_ih = input_backward(grad_of_input, (need_x, need_weights, need_weights))
-        grad_weights = None
+        grad_weights: list[Any] = []
         if need_weights:
-            grad_of_hidden = np.concatenate(grads_of_hidden)
-            grad_weights = [grad_w_ih, grad_of_hidden.T.dot(np.concatenate(before))]
+            grad_of_hidden = np.concatenate([each for _, each, _ in grads])
+            grad_weights += [grad_w_ih, grad_of_hidden.T.dot(np.concatenate([before for before, *_ in taken]))]
             if b_hh is not None:
                 grad_weights += [grad_b_ih, column_sums(grad_of_hidden)]
             if w_hr is not None:
-                grad_weights += [np.concatenate(grads_shown).T.dot(np.concatenate(shown))]
+                grad_shown = np.concatenate([each for _, _, each in grads])
+                grad_weights += [grad_shown.T.dot(np.concatenate([h for _, h, _, _ in taken]))]
         return grad_x, grad_states, grad_weights
 
     return (output, states), backward
@@ -77,7 +76,7 @@ def _joined(part: Array, whole: Array) -> Array:
 
 
 def layers(
-    step: Any, x: Array, sizes: Sequence[int], states: States, weights: Sequence[Weights], directions: int, scales: Any
+    step: Any, weights: Sequence[Weights], directions: int, x: Array, sizes: Sequence[int], states: States, scales: Any
 ) -> tuple[Any, Backward]:
     """Layer upon layer: return the hidden states of the last at all times, the last states of all, and the backward.
 
@@ -92,7 +91,7 @@ def layers(
             outputs.append(output)
             last.append(final)
             backwards.append(backward_in_time)
-        x = outputs[0] if directions == 1 else np.concatenate(outputs, axis=1)
+        x = np.concatenate(outputs, axis=1)
         if scales is not None and first + directions < len(weights):
             x = x * scales[first // directions]
 
@@ -108,8 +107,7 @@ def layers(
                 of_last = [g[i] for g in grad_last]
                 grad_x, grads_states[i], grads_weights[i] = backwards[i](grad_output, of_last, (need_x or first > 0, need_weights))
                 of_input.append(grad_x)
-            grad = of_input[0] if directions == 1 or of_input[0] is None else of_input[0] + of_input[1]
-        flat = [grad for of_direction in grads_weights for grad in of_direction] if need_weights else None
-        return grad, tuple(map(np.stack, zip(*grads_states))), flat
+            grad = None if of_input[0] is None else sum(of_input)
+        return grad, tuple(map(np.stack, zip(*grads_states))), [grad for of_direction in grads_weights for grad in of_direction]
 
     return (x, tuple(map(np.stack, zip(*last)))), backward

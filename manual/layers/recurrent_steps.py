@@ -11,13 +11,19 @@ import numpy as np
 
 from manual.activations.piecewise import relu_curve
 from manual.activations.smooth import tanh_curve
-from manual.arrays import exp_range, where_true
+from manual.arrays import exp_range, largest, where_true
 from manual.contract import Array, Backward
+
+
+def total(of_input: Array, of_hidden: Array) -> Array:
+    """The sum of both, as far as exp and tanh tell large numbers apart: farther out, σ(−a) is less than any normal number."""
+    a, limit = of_input + of_hidden, exp_range(of_input.dtype)[1]
+    return a if largest(a) <= limit else np.minimum(a, limit)
 
 
 def gate(a: Array) -> tuple[Array, Array]:
     """How far a gate is open, σ(a), and how far it is closed, σ(−a)."""
-    z = np.exp(np.minimum(a, exp_range(a.dtype)[1]))  # farther out, σ(−a) is less than any normal number
+    z = np.exp(a)
     denominator = 1.0 + z
     return z / denominator, 1.0 / denominator
 
@@ -35,7 +41,7 @@ def slope(opened: Array, closed: Array) -> Array:
 def lstm_step(of_input: Array, of_hidden: Array, h: Array, c: Array) -> tuple[tuple[Array, Array], Backward]:
     """With a = of_input + of_hidden:  i, f, o = σ(a),  g = tanh(a);  c′ = f c + i g,  h′ = o tanh c′"""
     size = c.shape[1]
-    a = of_input + of_hidden
+    a = total(of_input, of_hidden)
     (i_and_f, i_and_f_closed), (o, o_closed) = gate(a[:, : 2 * size]), gate(a[:, 3 * size :])
     g, g_slope = tanh_curve(a[:, 2 * size : 3 * size])
     i, f = i_and_f[:, :size], i_and_f[:, size:]
@@ -59,7 +65,7 @@ def lstm_step(of_input: Array, of_hidden: Array, h: Array, c: Array) -> tuple[tu
 def gru_step(of_input: Array, of_hidden: Array, h: Array) -> tuple[tuple[Array], Backward]:
     """Gates r, z = σ(of_input + of_hidden);  n = tanh(of_input + r · of_hidden);  h′ = (1 − z) n + z h"""
     size = h.shape[1]
-    r_and_z, r_and_z_closed = gate(of_input[:, : 2 * size] + of_hidden[:, : 2 * size])
+    r_and_z, r_and_z_closed = gate(total(of_input[:, : 2 * size], of_hidden[:, : 2 * size]))
     r, z, z_closed = r_and_z[:, :size], r_and_z[:, size:], r_and_z_closed[:, size:]
     n_of_hidden = of_hidden[:, 2 * size :]
     n, n_slope = tanh_curve(of_input[:, 2 * size :] + r * n_of_hidden)

@@ -22,6 +22,7 @@ MACHINERY = {
     "module.py",
     "parameter_containers.py",
     "rows.py",
+    "sequences.py",
     "sparse.py",
     "threads.py",
     "windows.py",

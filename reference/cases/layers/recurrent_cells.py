@@ -16,7 +16,8 @@ Step = Callable[..., Any]  # (x, state, weights) to the new state, for one sampl
 
 def _products(x, h, weights, gates):
     """What input and state contribute to each block, (gates, H)."""
-    w_ih, w_hh, b_ih, b_hh = weights if len(weights) == 4 else (*weights, 0, 0)
+    w_ih, w_hh = weights[:2]
+    b_ih, b_hh = weights[2:] or (0, 0)
     return (w_ih @ x + b_ih).reshape(gates, -1), (w_hh @ h + b_hh).reshape(gates, -1)
 
 
@@ -45,13 +46,13 @@ def gru_step(x, state, weights):
 
 def tanh_step(x, state, weights):
     """A plain network."""
-    of_input, of_hidden = _products(x, *state, weights, 1)
+    of_input, of_hidden = _products(x, state[0], weights, 1)
     return (tanh(of_input + of_hidden)[0],)
 
 
 def relu_step(x, state, weights):
     """A plain network with ReLU."""
-    of_input, of_hidden = _products(x, *state, weights, 1)
+    of_input, of_hidden = _products(x, state[0], weights, 1)
     a = (of_input + of_hidden)[0]
     return (np.where(a > 0, a, 0 * a),)
 
