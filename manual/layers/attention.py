@@ -93,7 +93,7 @@ def scaled_dot_product_attention(
         grad_y = cotangent(op, grad_output, output.shape, output.dtype).reshape(y.shape)
         *grads, grad_mask = attend_backward(grad_y, None, (*need_arrays, need_mask and scoring.learns))
         grads = [_of_array(grad, array, batch, enable_gqa) for grad, array in zip(grads, (q, k, v))]
-        return *grads, None if attn_mask is None or grad_mask is None else grad_mask.reshape(attn_mask.shape)
+        return *grads, grad_mask
 
     return output, backward
 
@@ -106,7 +106,7 @@ def _batch_shape(op: str, q: Array, k: Array, v: Array, enable_gqa: bool) -> tup
         axes = "..., heads" if enable_gqa else "..."
         expected = f"q ({axes}, L, E), k ({axes}, S, E) and v ({axes}, S, Ev)"
         raise ValueError(f"{op}: expected {expected}, got {q.shape}, {k.shape} and {v.shape}")
-    heads = q.shape[-3:-2] if enable_gqa else ()
+    heads = (q.shape[-3],) if enable_gqa else ()
     for name, array in (("k", k), ("v", v)):
         if heads and (array.shape[-3] == 0 or heads[0] % array.shape[-3]):
             raise ValueError(f"{op}: the heads of {name} must divide those of q, {heads[0]}, got {array.shape[-3]}")
@@ -157,7 +157,7 @@ class Scoring:
         self.is_causal, self.learns = is_causal, attn_mask is not None and attn_mask.dtype != bool
         self.mask: Any = None
         if attn_mask is not None:
-            leading = attn_mask.shape[:-2]
+            self.shape, leading = attn_mask.shape, attn_mask.shape[:-2]
             self.mask = attn_mask.reshape(math.prod(leading), *attn_mask.shape[-2:])
             self.matrix_of = np.broadcast_to(np.arange(len(self.mask)).reshape(leading), batch).reshape(math.prod(batch))
 
@@ -317,6 +317,6 @@ def attend(
         *need_arrays, need_mask = needs
         grads = [np.zeros_like(array) if need else None for array, need in zip((q, k, v), need_arrays)]
         of_mask = at_once(backwards, g, g_weights, grads, need_mask)
-        return *grads, sum(of_mask) if need_mask else None
+        return *grads, sum(of_mask).reshape(scoring.shape) if need_mask else None
 
     return y, weights, backward

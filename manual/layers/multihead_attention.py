@@ -238,7 +238,7 @@ def _sum_of_masks(
         """The gradients of both, where they are numbers."""
         if grad is None:
             return None, None
-        grad = grad.reshape(total.shape)[..., :size]
+        grad = grad[..., :size]
         return [
             np.array(sum_to_shape(grad, of_scores)).reshape(each.shape) if each is not None and each.dtype != bool else None
             for each, of_scores in zip(masks, shapes)
