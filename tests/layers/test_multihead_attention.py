@@ -1,4 +1,4 @@
-"""Attention by several heads: known values, initial weights, state dicts of torch, masks of two kinds, dropout, and what is refused."""
+"""Attention by several heads: known values, masks, dropout, initial weights, state dicts of torch, and what is refused."""
 
 import math
 import re
@@ -87,7 +87,7 @@ def test_masks_of_one_shape_have_gradients_of_their_own():
 
 
 def test_a_sequence_that_is_padding_alone():
-    """In torch, and so here, NaN where weights are asked for, and the bias of the last projection where not; the others are well."""
+    """In torch, and so here, NaN where weights are asked for, and the last bias where not; the others are well."""
     arrays = inputs((3, 2, 4), (5, 2, 4), (5, 2, 4), (12, 4), (12,), None, None, (4, 4), (4,))
     padding = np.array([[False] * 5, [True] * 5])
     for need_weights in (True, False):
@@ -107,7 +107,7 @@ def test_a_sequence_that_is_padding_alone():
 
 
 def test_dropout_of_a_module():
-    """In training from its generator, with its probability: values of 1 come out as the kept share of the weights; not in evaluation."""
+    """In training from its generator, with its probability: values of 1 come out as the share that is kept."""
     module = manual.MultiheadAttention(2, 1, 0.25, generator=np.random.default_rng(0))
     eye = np.eye(2)
     module.load_state_dict(
@@ -138,7 +138,7 @@ def test_state_dicts_are_torchs(arguments):
 
 
 def test_initial_weights_have_torchs_distribution():
-    """By the test of Kolmogorov and Smirnov: Xavier's uniform and normal distributions, and a plain layer's for the last projection."""
+    """By the test of Kolmogorov and Smirnov: Xavier's uniform and normal distributions, and a plain layer's at the end."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         theirs = torch.nn.MultiheadAttention(120, 4, add_bias_kv=True, kdim=40, dtype=torch.float64).state_dict()
@@ -234,7 +234,7 @@ def test_refused_as_by_torch(message):
     query, key, value, *projections, out, out_bias = [None if a is None else torch.tensor(a) for a in arrays[:9]]
     names = "key_padding_mask", "attn_mask", "q_proj_weight", "k_proj_weight", "v_proj_weight", "static_k", "static_v"
     rest = {name: torch.tensor(array) for name, array in zip(names, arrays[9:]) if array is not None}
-    with pytest.raises((RuntimeError, AssertionError)):
+    with pytest.raises((RuntimeError, AssertionError, ValueError)):
         F.multi_head_attention_forward(
             *(query, key, value, 4, constants.pop("num_heads", 2), *projections, False, 0.0, out, out_bias),
             **rest,
