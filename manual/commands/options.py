@@ -3,10 +3,7 @@
 import argparse
 import contextlib
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
-
-from manual.files import output_file
 
 
 def number(kind: Callable[[str], Any], accepts: Callable[[Any], bool], expected: str) -> Callable[[str], Any]:
@@ -19,13 +16,6 @@ def number(kind: Callable[[str], Any], accepts: Callable[[Any], bool], expected:
         raise argparse.ArgumentTypeError(f"expected {expected}, got {text!r}")
 
     return parse
-
-
-def picture_path(text: str) -> Path:
-    """A file that can be written, whose ending names a picture format."""
-    if Path(text).suffix.lower() not in (".png", ".pdf", ".svg"):
-        raise argparse.ArgumentTypeError(f"expected a file name that ends in .png, .pdf or .svg, got {text!r}")
-    return output_file(text)
 
 
 seed = number(int, lambda n: 0 <= n < 2**32, "a whole number from 0 to 4294967295")
