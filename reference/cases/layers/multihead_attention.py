@@ -11,7 +11,7 @@ from reference.case import Case, ModuleCase, Operation, build, normal, uniform
 from reference.cases.layers.attention import CANCELS
 from reference.exact import detach, exp, mp, parts
 
-E, HEADS, KEYS, QUERIES, BATCH = 4, 2, 3, 2, 2
+E, HEADS, KEYS, QUERIES, BATCH = 6, 3, 3, 2, 2
 
 
 def _multi_head_attention(
@@ -147,6 +147,25 @@ def _torch_attention(
     return output.swapaxes(0, 1) if swaps else output, weights
 
 
+def _in_turn(generator: np.random.Generator) -> Any:
+    """Values above and below 0."""
+    return generator.uniform(0.5, 1, (KEYS, 1, E)) * np.array([1.0, -1.0, 1.0]).reshape(KEYS, 1, 1)
+
+
+def _drawn(p: float, **constants: Any) -> dict[str, Any]:
+    """The constants of dropout, with the mask that torch draws: a key is kept where its value, and no other's, comes through."""
+    mask = np.empty((BATCH, HEADS, QUERIES, KEYS), bool)
+    zeros, eye, heads = np.zeros((QUERIES, BATCH, E)), np.eye(E), E // HEADS
+    for key in range(KEYS):
+        value = np.zeros((KEYS, BATCH, E))
+        value[key] = 1.0
+        given = zeros, np.zeros_like(value), value, np.concatenate([eye, eye, eye]), None, None, None, eye, None
+        tensors = [None if array is None else torch.tensor(array) for array in given]
+        output, _ = _torch_attention(*tensors, num_heads=HEADS, add_zero_attn=False, dropout_p=p, **constants)
+        mask[..., key] = output.numpy().reshape(QUERIES, BATCH, HEADS, heads)[..., 0].transpose(1, 2, 0) > 0
+    return {**constants, "dropout_p": p, "mask": mask}
+
+
 def _unseen(*shape: int) -> Any:
     """True where a query may not see a key; each sees the first."""
     unseen = np.random.default_rng(0).random(shape) < 0.5
@@ -157,9 +176,10 @@ def _unseen(*shape: int) -> Any:
 _sequences = normal(QUERIES, BATCH, E), normal(KEYS, BATCH, E), normal(KEYS, BATCH, E)
 _batch_first = normal(BATCH, QUERIES, E), normal(BATCH, KEYS, E), normal(BATCH, KEYS, E)
 _alone = normal(QUERIES, E), normal(KEYS, E), normal(KEYS, E)
-# Of positive numbers only the gradient of the softmax cancels, so that each element can be judged by what moves it
+# Where no projection cancels, and values differ, only the gradient of the softmax does, and each element can be judged by what
+# moves it
 _positive = (
-    *(uniform(0.5, 1, QUERIES, 1, E), uniform(0.5, 1, KEYS, 1, E), uniform(0.5, 1, KEYS, 1, E)),
+    *(uniform(0.5, 1, QUERIES, 1, E), uniform(0.5, 1, KEYS, 1, E), _in_turn),
     *(uniform(0.1, 0.3, 3 * E, E), uniform(0.1, 0.3, 3 * E), None, None, uniform(0.5, 1, E, E), normal(E)),
 )
 _self = (normal(KEYS, 1, E),) * 3
@@ -235,7 +255,7 @@ _cases = (
         "said to be causal, keys to leave out",
         *_self,
         *_weights,
-        _padding[:1],
+        _padding[1:],
         _unseen(KEYS, KEYS),
         is_causal=True,
         need_weights=False,
@@ -251,11 +271,15 @@ _cases = (
         add_zero_attn=True,
         zero=("grad_1", "grad_2"),
     ),
+    _case("dropout", *_sequences, *_weights, **_drawn(0.5)),
+    _case("dropout, no weights", *_sequences, *_weights, **_drawn(0.25, need_weights=False)),
+    _case("dropout, evaluation", *_sequences, *_weights, **_drawn(0.5) | {"training": False}),
     _case("a query that sees nothing", *_alone, *_weights, np.ones(KEYS, bool), judge="torch"),
     _case("a query that sees nothing, no weights", *_sequences, *_weights, np.array([[True] * 3, [False] * 3]), need_weights=False),
     _case("positive", *_positive, judge="definition"),
     _case("positive, weights of each head", *_positive, average_attn_weights=False, judge="definition"),
     _case("positive, no weights", *_positive, need_weights=False, judge="definition"),
+    _case("positive, nearly all to one key", *_positive, None, [[9.0, 0, 0], [0, 8.5, 0]], judge="definition"),
     _case("positive, masks", *_positive, _padding[:1], _unseen(QUERIES, KEYS), judge="definition"),
     _case(
         "batch of 0", normal(2, 0, E), normal(3, 0, E), normal(3, 0, E), *_weights, zero=("grad_3", "grad_4", "grad_7", "grad_8")
@@ -303,6 +327,13 @@ MODULES = (
     _module("everything dropped", _sequences, 1.0, options=_no_weights, zero=_dropped),
     _module("keys to leave out", _sequences, masks={"key_padding_mask": _padding}),
     _module("masks of numbers", _sequences, masks={"key_padding_mask": normal(BATCH, KEYS), "attn_mask": normal(QUERIES, KEYS)}),
+    _module(
+        "said to be causal",
+        (normal(KEYS, BATCH, E),) * 3,
+        masks={"attn_mask": normal(KEYS, KEYS)},
+        options={**_no_weights, "is_causal": True},
+        zero=("grad_4",),
+    ),
     _module("causal", (normal(KEYS, BATCH, E),) * 3, masks={"attn_mask": _causal}, options={**_no_weights, "is_causal": True}),
     ModuleCase(
         build("MultiheadAttention", E, HEADS, 0.5),
