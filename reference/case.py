@@ -32,7 +32,7 @@ class Case:
     smooth       whether differences tell the derivative: False at a kink, or where a step would leave the domain
     torch_loses  why torch's own error is large here, where it is; without that, a torch that is far from the truth fails the case
     ill_conditioned  why the conditioning of a long composition, judged by float64, forbids r ≤ 30, where it does: then
-                 r ≤ 2 × torch's r passes, as measured in float32
+                 r ≤ 2 × torch's worst r passes, as measured in float32, and twice that in float64, where the judge errs as well
     """
 
     label: str
@@ -120,7 +120,7 @@ class ModuleCase:
     """A module and its inputs, which are given as for a `Case`: arrays by position, options of `forward` as constants.
 
     `keywords` are the arrays that are given by keyword (masks); `torch` makes of torch's module the function that ours is held
-    against, where that is not the module itself; `training` is the mode of both. The parameters are normal numbers of this `spread`.
+    against, where that is not the module itself; `training` is the mode of both, and `spread` that of their parameters.
     """
 
     module: Build

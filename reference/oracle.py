@@ -67,7 +67,8 @@ class Call:
             for index in np.ndindex(cotangent.shape):
                 for leaf, row in self._gradients([(self._outputs[name][index], np.ones(()))]).items():
                     scales[leaf] += abs(row) * abs(cotangent[index])
-                    scales[name][index] += abs(row * to_numpy(self._leaves[leaf])).sum()
+                    numbers = np.where(row == 0.0, 0.0, to_numpy(self._leaves[leaf]))  # a mask has −∞ where nothing depends on it
+                    scales[name][index] += abs(row * numbers).sum()
         return {name: Exact(exactly(results[name]), exactly(np.full_like(s, s.max(initial=0)))) for name, s in scales.items()}
 
     def _gradients(self, pairs: list[tuple[torch.Tensor, Any]]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import argparse
 import contextlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from manual.files import output_file
 
@@ -26,6 +26,21 @@ def picture_path(text: str) -> Path:
     if Path(text).suffix.lower() not in (".png", ".pdf", ".svg"):
         raise argparse.ArgumentTypeError(f"expected a file name that ends in .png, .pdf or .svg, got {text!r}")
     return output_file(text)
+
+
+class Text(NamedTuple):
+    """What a file holds."""
+
+    name: str
+    content: bytes
+
+
+def text_file(name: str) -> Text:
+    """A file that can be read, as is learnt here; it is read once, as it may be a pipe."""
+    try:
+        return Text(name, Path(name).read_bytes())
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"cannot read {name}: {error.strerror}") from None
 
 
 seed = number(int, lambda n: 0 <= n < 2**32, "a whole number from 0 to 4294967295")

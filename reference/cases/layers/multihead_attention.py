@@ -68,8 +68,10 @@ def _multi_head_attention(
     if is_causal and key_padding_mask is None and not need_weights:
         s = np.where(np.tri(*s.shape[2:]) > 0, s, -mp.inf)
     else:
-        for added, shape in ((attn_mask, (-1, num_heads if np.ndim(attn_mask) == 3 else 1, length, len(key))),
-                             (key_padding_mask, (batch, 1, 1, len(key)))):
+        for added, shape in (
+            (attn_mask, (-1, num_heads if np.ndim(attn_mask) == 3 else 1, length, len(key))),
+            (key_padding_mask, (batch, 1, 1, len(key))),
+        ):
             if added is not None:
                 behind = np.zeros((*added.shape[:-1], k.shape[2] - len(key)), added.dtype)
                 added = np.concatenate([added, behind], axis=-1).reshape(*shape[:3], -1)
