@@ -106,7 +106,9 @@ class Build:
             return convert(argument)
 
         kwargs = {name: each(value) for name, value in self.kwargs.items()}
-        with warnings.catch_warnings(action="ignore", category=FutureWarning):  # torch warns of the names it no longer advises
+        with warnings.catch_warnings():
+            for category in (FutureWarning, UserWarning):  # torch warns of names it no longer advises, of fast paths it cannot take
+                warnings.simplefilter("ignore", category)
             return getattr(library, self.name)(*(each(argument) for argument in self.args), **kwargs)
 
 

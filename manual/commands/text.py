@@ -29,7 +29,7 @@ SUMMARY = "a small language model on a text, byte by byte"
 
 BYTES = 256
 WARM_UP = 100  # steps in which the rate rises
-REPORTS = 10  # how often, in a whole training, it is read what was not trained on, and something is written
+REPORTS = 5  # how often, in a whole training, it is read what was not trained on, and something is written
 LENGTH = 300  # bytes that are written
 AT_A_TIME = 8192  # bytes that are read at once where none are trained on
 
