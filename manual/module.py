@@ -268,7 +268,7 @@ class Module:
         return self.train(False)
 
     def extra_repr(self) -> str:
-        """The constructor's arguments, for `repr`: each that the module keeps under its name, but for children, shown below them."""
+        """The constructor's arguments, for `repr`: each that the module keeps under its name, but for children, which follow."""
         shown = []
         for name, argument in signature(type(self).__init__).parameters.items():
             if name not in vars(self) or isinstance(vars(self)[name], Module):
