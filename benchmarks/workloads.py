@@ -14,6 +14,7 @@ import numpy as np
 import manual
 from manual.commands.digits import Residual
 from manual.contract import Array
+from reference import structure
 from reference.case import Build, build
 
 LIBRARY = SimpleNamespace(**vars(manual), Residual=Residual)  # where `manual` finds the names of networks
@@ -48,11 +49,14 @@ class ForwardBackward:
     needs: tuple[bool, ...]
     tolerance: float = 1e-4
 
-    def grad_output(self, output: Array) -> Array | None:
-        """Random numbers in the shape of the output, the same ones on both sides; `None` for an output of integers."""
-        if output.dtype.kind != "f":
-            return None
-        return np.random.default_rng(0).standard_normal(output.shape, dtype=output.dtype)
+    def grad_output(self, output: Any) -> Any:
+        """Random numbers in the shape of each output, the same ones on both sides; `None` for an output of integers."""
+        draw = np.random.default_rng(0)
+
+        def each(array: Any) -> Any:
+            return draw.standard_normal(array.shape, dtype=array.dtype) if structure.is_float(array) else None
+
+        return structure.apply(each, output)
 
 
 def xor() -> TrainingStep:

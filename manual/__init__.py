@@ -37,8 +37,11 @@ from manual.layers.max_pooling import *
 from manual.layers.max_unpooling import *
 from manual.layers.multihead_attention import *
 from manual.layers.normalization import *
+from manual.layers.packed_sequence import *
 from manual.layers.padding import *
 from manual.layers.rearrange import *
+from manual.layers.recurrent import *
+from manual.layers.recurrent_cells import *
 from manual.layers.response_norm import *
 from manual.layers.sampling import *
 from manual.layers.transformer import *

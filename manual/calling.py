@@ -32,8 +32,9 @@ if hasattr(os, "register_at_fork"):
 def call(op: Callable[..., tuple[Any, Backward]], *arguments: Any, **constants: Any) -> tuple[Any, Backward]:
     """Run an operation on arguments in its own order, some of which the module owns.
 
-    It owns each `Parameter`, whose `grad` the backward adds to, and each `Buffer`; `None` stands for one that it lacks. All
-    others are inputs: the backward takes a need and returns a gradient for each of them, and also for an `Input` of `None`.
+    It owns each `Parameter`, whose `grad` the backward adds to, each list of these, and each `Buffer`; `None` stands for one that
+    it lacks. All others are inputs: the backward takes a need and returns a gradient for each of them, and also for an `Input` of
+    `None`.
     """
     arrays, owners = [], []
     for argument in arguments:
@@ -42,6 +43,8 @@ def call(op: Callable[..., tuple[Any, Backward]], *arguments: Any, **constants: 
             argument, owner = argument.data, argument
         elif isinstance(argument, Buffer):
             argument = argument.data
+        elif isinstance(argument, list) and all(isinstance(each, Parameter) for each in argument):
+            argument, owner = [parameter.data for parameter in argument], argument
         elif isinstance(argument, Input):
             argument, owner = argument.data, INPUT
         elif argument is not None:
@@ -56,6 +59,8 @@ def call(op: Callable[..., tuple[Any, Backward]], *arguments: Any, **constants: 
         for owner in owners:
             if owner is INPUT:
                 wanted.append(next(of_inputs))
+            elif isinstance(owner, list):
+                wanted.append(any(parameter.requires_grad for parameter in owner))
             else:
                 wanted.append(owner is not None and owner.requires_grad)
         grad_inputs = []
@@ -64,8 +69,10 @@ def call(op: Callable[..., tuple[Any, Backward]], *arguments: Any, **constants: 
             for owner, grad in zip(owners, grads):
                 if owner is INPUT:
                     grad_inputs.append(grad)
-                elif grad is not None:  # never added in place: others may hold the first gradient too
-                    owner.grad = grad if owner.grad is None else owner.grad + grad
+                elif grad is not None:
+                    for parameter, own in zip(owner, grad) if isinstance(owner, list) else ((owner, grad),):
+                        if parameter.requires_grad:  # never added in place: others may hold the first gradient too
+                            parameter.grad = own if parameter.grad is None else parameter.grad + own
         return tuple(grad_inputs)
 
     return output, backward

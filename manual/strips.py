@@ -6,8 +6,9 @@ from functools import partial
 from itertools import pairwise, product
 from typing import Any
 
-from manual.threads import LARGE, get_num_threads, in_threads
+from manual.threads import blas_in_one_thread, get_num_threads, in_threads
 
+LARGE = 1 << 18  # elements of matrices that are worth several threads: so many keep one busy for a millisecond
 ROWS = 64  # of a strip, unless the caller wants tiles
 BLOCK = 1 << 18  # elements of several heads that are worked on at once: so many stay in a cache
 
@@ -50,5 +51,6 @@ def at_once(functions: list[Callable[..., Any]], *arguments: Any) -> list[Any]:
     def call(i):
         results[i] = functions[i](*arguments)
 
-    in_threads(call, len(functions))
+    with blas_in_one_thread():  # as the products are small, its own threads would wait for each other more than they compute
+        in_threads(call, len(functions))
     return results

@@ -90,7 +90,7 @@ def in_threads(task: Callable[[int], None], count: int) -> None:
                 return
             task(i)
 
-    with _blas_in_one_thread(), np.errstate():  # at its end NumPy's settings are again what they were, the size of its buffer too
+    with blas_in_one_thread(), np.errstate():  # at its end NumPy's settings are again what they were, the size of its buffer too
         np.setbufsize(BUFFER)
         helping: list[Future[None]] = []
         with suppress(RuntimeError):  # no thread is to be had, as while the interpreter exits: the caller does it all
@@ -106,7 +106,7 @@ def in_threads(task: Callable[[int], None], count: int) -> None:
 
 
 @contextmanager
-def _blas_in_one_thread() -> Iterator[None]:
+def blas_in_one_thread() -> Iterator[None]:
     """Let BLAS work in the thread that calls it, where several do: its own threads would only be in their way.
 
     BLAS has one setting for all: the first to come changes it, and the last to go restores it.

@@ -170,7 +170,7 @@ def _construct(case: ModuleCase, library: Any, dtype: Any, seed: int) -> Any:
     module.to(dtype)
     draw = generator(case.name, case.inputs.label, seed, "parameters")
     for parameter in module.parameters():
-        parameter.data = (case.spread * draw.standard_normal(parameter.data.shape)).astype(dtype)
+        parameter.data = (case.scale * draw.standard_normal(parameter.data.shape)).astype(dtype)
     for buffer in module.buffers():
         buffer[...] = draw.uniform(0.5, 1, buffer.shape) if buffer.dtype.kind == "f" else draw.integers(1, 9, buffer.shape)
     return module.train(case.training)

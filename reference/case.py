@@ -122,7 +122,7 @@ class ModuleCase:
     """A module and its inputs, which are given as for a `Case`: arrays by position, options of `forward` as constants.
 
     `keywords` are the arrays that are given by keyword (masks); `torch` makes of torch's module the function that ours is held
-    against, where that is not the module itself; `training` is the mode of both, and `spread` that of their parameters.
+    against, where that is not the module itself; `training` is the mode of both; `scale` the standard deviation of the parameters.
     """
 
     module: Build
@@ -130,7 +130,7 @@ class ModuleCase:
     keywords: dict[str, Any] = field(default_factory=dict)
     torch: Callable[[Any], Callable[..., Any]] = lambda module: module
     training: bool = True
-    spread: float = 1.0
+    scale: float = 1.0
 
     @property
     def name(self) -> str:

@@ -18,7 +18,7 @@ _REASONS = {
         has_torch_function_variadic
     """,
     "a product of quantised or grouped matrices, for accelerators": "grouped_mm scaled_grouped_mm scaled_mm",
-    "chapter to come: recurrent networks": "GRU GRUCell LSTM LSTMCell RNN RNNBase RNNCell RNNCellBase",
+    "of integers alone, without a gradient: np.argsort of a permutation is its inverse": "invert_permutation",
 }
 
 _ARGUMENTS = {
@@ -36,6 +36,8 @@ _ARGUMENTS = {
         multi_head_attention_forward.use_separate_proj_weight multi_head_attention_forward.embed_dim_to_check
     """,
     "a backward may run any number of times": "LinearCrossEntropyOptions.allow_retain_graph",
+    "a PackedSequence holds them": "batch_sizes",
+    "the list `weights` holds them, after W_ih": "w_hh b_ih b_hh",
     "the dtype of the inputs is that of everything": """
         LinearCrossEntropyOptions.acc_policy LinearCrossEntropyOptions.acc_dtype
     """,
@@ -51,13 +53,14 @@ _OWN_ARGUMENTS = {
     "randomness comes from a `numpy.random.Generator`": "generator",
     "what was drawn can be given": "mask noise",
     "less memory, for more time": "tile",
-    "in torch it is an argument of the module alone": "batch_first",
+    "torch has it in another form of the same function, or in its module": "batch_first",
 }
 
 _DEFAULTS = {
     "torch's relu, and ours": "activation",
     "float64, where torch has a setting": "dtype",
     "the last axis, or none, where torch guesses one by the number of axes and warns": "dim",
+    "torch's modules have them, its functions none": "has_biases num_layers dropout train bidirectional batch_first",
 }
 
 

@@ -30,6 +30,9 @@ def forward(function: Callable[..., Any], arguments: tuple[Any, ...], constants:
         return structure.apply(to_numpy, function(*structure.apply(to_torch, arguments), **constants))
 
 
+MANY = 300  # elements of an output
+
+
 class Call:
     """A call of torch, and autograd from its outputs back to what is wanted, by name: gradients of arguments and of parameters."""
 
@@ -64,12 +67,27 @@ class Call:
             if cotangent is None:
                 continue
             scales[name] = np.array(abs(results[name]))
-            for index in np.ndindex(cotangent.shape):
-                for leaf, row in self._gradients([(self._outputs[name][index], np.ones(()))]).items():
-                    scales[leaf] += abs(row) * abs(cotangent[index])
-                    numbers = np.where(row == 0.0, 0.0, to_numpy(self._leaves[leaf]))  # a mask has −∞ where nothing depends on it
-                    scales[name][index] += abs(row * numbers).sum()
+            for leaf, rows in self._jacobian(self._outputs[name]).items():
+                scales[leaf] += np.tensordot(abs(cotangent), abs(rows), cotangent.ndim)
+                numbers = np.where(rows == 0.0, 0.0, to_numpy(self._leaves[leaf]))  # a mask has −∞ where nothing depends on it
+                through = abs(rows * numbers)
+                scales[name] += through.sum(axis=tuple(range(cotangent.ndim, through.ndim)))
         return {name: Exact(exactly(results[name]), exactly(np.full_like(s, s.max(initial=0)))) for name, s in scales.items()}
+
+    def _jacobian(self, output: torch.Tensor) -> dict[str, Any]:
+        """Of each element of an output the derivatives by each leaf: all at once where there are many, or else one by one, as torch
+        does not have every operation for several cotangents.
+        """
+        shape = tuple(output.shape)
+        if output.numel() > MANY:
+            each = torch.eye(output.numel(), dtype=output.dtype).reshape(*shape, *shape).flatten(0, len(shape) - 1)
+            leaves = list(self._leaves.values())
+            grads = torch.autograd.grad(output, leaves, each, retain_graph=True, is_grads_batched=True, materialize_grads=True)
+            return {name: to_numpy(grad).reshape(shape + grad.shape[1:]) for name, grad in zip(self._leaves, grads, strict=True)}
+        rows = [self._gradients([(output[index], np.ones(()))]) for index in np.ndindex(shape)]
+        return {
+            name: np.array([row[name] for row in rows]).reshape(shape + tuple(leaf.shape)) for name, leaf in self._leaves.items()
+        }
 
     def _gradients(self, pairs: list[tuple[torch.Tensor, Any]]) -> dict[str, Any]:
         """The gradients that come from these outputs with these cotangents."""

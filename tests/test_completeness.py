@@ -6,9 +6,11 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import get_overloads
 
 import pytest
 import torch
+import torch.nn.utils.rnn
 import torch.overrides
 
 import manual
@@ -22,7 +24,8 @@ CLASSES = [name for name in manual.__all__ if inspect.isclass(getattr(manual, na
 LAYERS = [name for name in CLASSES if issubclass(getattr(manual, name), manual.Module) and hasattr(LIBRARY, name)]
 OPTIMIZERS = [name for name in CLASSES if hasattr(torch.optim, name)]
 BASES = {"Module"}
-WITHOUT_FORWARD = {"ModuleDict", "ModuleList", "ParameterDict", "ParameterList"}
+CONTAINERS = {"ModuleDict", "ModuleList", "ParameterDict", "ParameterList"}
+WITHOUT_FORWARD = CONTAINERS | {"RNNBase", "RNNCellBase"}
 
 
 def test_every_operation_has_cases():
@@ -37,6 +40,7 @@ def test_every_name_of_torch_is_covered_or_omitted():
     classes, functions = torch.nn, torch.nn.functional
     theirs = {name for name in dir(classes) if inspect.isclass(getattr(classes, name)) and not name.startswith("_")}
     theirs |= {name for name in dir(functions) if inspect.isroutine(getattr(functions, name)) and not name.startswith("_")}
+    theirs |= set(torch.nn.utils.rnn.__all__)
     ours = {*CLASSES, *FUNCTIONS}
     assert theirs - ours - set(OMITTED) == set()
     assert set(OMITTED) & ours == set()
@@ -54,14 +58,22 @@ def test_case_labels_are_unique():
 
 def functions_namesake(name):
     """The parameters of torch's function; those of one that hides its signature are what torch's own tests of overrides say."""
-    function = getattr(torch.nn.functional, name, None) or getattr(torch, name)
+    libraries = torch.nn.functional, torch.nn.utils.rnn, torch
+    function = next(getattr(library, name) for library in libraries if hasattr(library, name))
     try:
         parameters = inspect.signature(function).parameters
     except ValueError:
         parameters = {}
     if set(parameters) - {"args", "kwargs"}:
         return parameters
-    return inspect.signature(torch.overrides.get_testing_overrides()[function]).parameters
+    parameters = inspect.signature(torch.overrides.get_testing_overrides()[function]).parameters
+    operator = getattr(getattr(torch.ops.aten, name, None), "default", None)
+    schema = [] if operator is None else operator._schema.arguments
+    said = {a.name: a.default_value if a.has_default_value() else inspect.Parameter.empty for a in schema}
+    if set(parameters) < set(said):  # the tests of overrides have fallen behind
+        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        return {name: inspect.Parameter(name, kind, default=default) for name, default in said.items()}
+    return parameters
 
 
 def compare_arguments(name, ours, theirs):
@@ -73,14 +85,14 @@ def compare_arguments(name, ours, theirs):
     return left_out, {argument for argument in ours if argument not in theirs}, other
 
 
-def parameters_of(cls, method):
+def parameters_of(method):
     """The parameters of a method, but for what takes any."""
-    parameters = list(inspect.signature(getattr(cls, method)).parameters.values())[1:]
+    parameters = list(inspect.signature(method).parameters.values())[1:]
     return {p.name: p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
 
 
-def takes_any(cls, method):
-    return any(p.kind is p.VAR_POSITIONAL for p in inspect.signature(getattr(cls, method)).parameters.values())
+def takes_any(method):
+    return any(p.kind is p.VAR_POSITIONAL for p in inspect.signature(method).parameters.values())
 
 
 def compared():
@@ -97,11 +109,15 @@ def compared():
     for name in sorted({*LAYERS, "LinearCrossEntropyOptions"}):
         for method in ("__init__", "forward"):
             theirs = getattr(LIBRARY, name)
-            if hasattr(theirs, method) and not takes_any(theirs, method) and name not in BASES | WITHOUT_FORWARD:
-                pair = parameters_of(getattr(manual, name), method), parameters_of(theirs, method)
-                yield f"{name}.{method}", *compare_arguments(name, *pair)
+            if not hasattr(theirs, method) or name in BASES | CONTAINERS | (WITHOUT_FORWARD if method == "forward" else set()):
+                continue
+            # What takes any arguments may say elsewhere which: in an overload
+            functions = [getattr(theirs, method), *get_overloads(getattr(theirs, method))]
+            said = [parameters_of(function) for function in functions if not takes_any(function)]
+            if said:
+                yield f"{name}.{method}", *compare_arguments(name, parameters_of(getattr(getattr(manual, name), method)), said[0])
     for name in OPTIMIZERS:
-        pair = (parameters_of(getattr(library, name), "__init__") for library in (manual, torch.optim))
+        pair = (parameters_of(getattr(library, name).__init__) for library in (manual, torch.optim))
         yield name, *compare_arguments(name, *pair)
 
 

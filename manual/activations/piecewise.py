@@ -39,10 +39,10 @@ def relu(x: Array, /) -> tuple[Array, Backward]:
     Source:    Nair & Hinton 2010, Rectified Linear Units Improve Restricted Boltzmann Machines
     """
     require_floats("relu", "x", x)
-    return elementwise("relu", _relu, x)
+    return elementwise("relu", relu_curve, x)
 
 
-def _relu(x, out=None):
+def relu_curve(x, out=None):
     y = x.clip(0.0, math.inf, out=out)  # several times as fast as np.maximum with a number
     return y, y != 0.0  # y is never negative; at NaN `!=` lets the gradient through, as torch does, where `>` would stop it
 

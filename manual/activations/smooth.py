@@ -72,10 +72,10 @@ def tanh(x: Array, /) -> tuple[Array, Backward]:
     Shapes:    x, y (...)
     """
     require_floats("tanh", "x", x)
-    return elementwise("tanh", _tanh, x)
+    return elementwise("tanh", tanh_curve, x)
 
 
-def _tanh(x, out=None):
+def tanh_curve(x, out=None):
     e = np.exp(-2.0 * abs(x))
     slope = e / np.square(1.0 + e)
     slope *= 4.0

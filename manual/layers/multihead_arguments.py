@@ -39,7 +39,7 @@ def require_shapes(op: str, given: dict[str, Any], shapes: list[tuple[int, ...]]
     got = ", ".join(f"{name} {given[name].shape}" for name in INPUTS)
     for fits, expected in (
         (shapes[0][0] == shapes[1][0] and shapes[1][:2] == shapes[2][:2], f"one batch, and key and value of one length, got {got}"),
-        (width % num_heads == 0, f"num_heads that divide the width of query, {width}, got {num_heads}"),
+        (width and width % num_heads == 0, f"num_heads that divide the width of query, {width}, got {num_heads}"),
         (not together or of_key == of_value == width, f"one width with in_proj_weight, got {got}"),
         (
             missing.issuperset(SEPARATE) if together else missing.isdisjoint(SEPARATE),

@@ -60,10 +60,10 @@ def multi_head_attention_forward(
     mask: Array | None = None,
     generator: np.random.Generator | None = None,
 ) -> tuple[tuple[Array, Array | None], Backward]:
-    """Attention by several heads on projections of queries, keys and values, and its weights.
+    """Attention by several heads on projections of queries, keys and values; its weights too.
 
-    Forward:   q = query Wqᵀ + bq, likewise k and v, cut into heads; behind the keys come bias_k and 0, behind the values bias_v and 0,
-               as far as they are asked for;  w = softmax(q kᵀ / √(E / num_heads) + masks),  y = w v  for each head;
+    Forward:   q = query Wqᵀ + bq, likewise k and v, cut into heads; behind the keys come bias_k and 0, behind the values bias_v and
+               0, as far as they are asked for;  w = softmax(q kᵀ / √(E / num_heads) + masks),  y = w v  for each head;
                output = y Woᵀ + bo, where y has the heads side by side
     Backward:  those of the last projection, of attention, where grad_w joins what comes to w from y, and of the first three, one
                after the other; what is the same for the whole batch gets a sum over it
@@ -103,8 +103,7 @@ def multi_head_attention_forward(
     sequences = [inside(given[name]) for name in INPUTS]
     require_shapes(op, given, [each.shape for each in sequences], num_heads, query.ndim == 3)
     width = query.shape[-1]
-    together = in_proj_weight is not None
-    weights = in_proj_weight.reshape(3, width, width) if in_proj_weight is not None else [given[name] for name in SEPARATE]
+    weights = [given[name] for name in SEPARATE] if in_proj_weight is None else in_proj_weight.reshape(3, width, width)
     biases = (None,) * 3 if in_proj_bias is None else in_proj_bias.reshape(3, width)
     projected, project_backwards = zip(*[linear(x, w, b) for x, w, b in zip(sequences, weights, biases)])
     q, k, v = projected
@@ -128,7 +127,7 @@ def multi_head_attention_forward(
         v,
         Scoring(added, shape[:2], believed),
         Dropping(dropout_p, mask, generator, shape, None) if drops else None,
-        scale=1.0 / math.sqrt(width // num_heads or 1),
+        scale=1.0 / math.sqrt(width // num_heads),
         with_weights=need_weights,
     )
     output, out_backward = linear(_side_by_side(y, num_heads), out_proj_weight, out_proj_bias)
@@ -144,14 +143,11 @@ def multi_head_attention_forward(
         grad_y, grad_w = cotangents(op, grad_output, outputs)
         need_out = need["out_proj_weight"], need["out_proj_bias"]
         grad_y, grads["out_proj_weight"], grads["out_proj_bias"] = out_backward(inside(grad_y), (True, *need_out))
-        if grad_output[1] is None:
-            grad_w = None
-        elif average_attn_weights:
+        if grad_w is not None and average_attn_weights:
             grad_w = np.broadcast_to((grad_w / num_heads).reshape(batch, 1, *shape[2:]), shape)
-        if grad_w is not None:
-            grad_w = grad_w.reshape(y.shape[:2] + shape[3:])
+        grad_w = None if grad_output[1] is None else grad_w.reshape(y.shape[:2] + shape[3:])
 
-        names = ["in_proj_weight"] * 3 if together else SEPARATE
+        names = SEPARATE if in_proj_weight is None else ["in_proj_weight"] * 3
         wanted = [(need[x], need[weight], need["in_proj_bias"]) for x, weight in zip(INPUTS, names)]
         need_q, need_k, need_v = map(any, wanted)
         need_k, need_v = need_k or need["bias_k"] or need["static_k"], need_v or need["bias_v"] or need["static_v"]
@@ -174,7 +170,7 @@ def multi_head_attention_forward(
         grads |= zip(INPUTS, map(outside, of_inputs))
         if need["in_proj_bias"] and in_proj_bias is not None:
             grads["in_proj_bias"] = np.concatenate(of_biases)
-        if not together:
+        if in_proj_weight is None:
             grads |= zip(SEPARATE, of_weights)
         elif need["in_proj_weight"]:
             grads["in_proj_weight"] = np.concatenate(of_weights)
@@ -238,7 +234,7 @@ def _sum_of_masks(
         """The gradients of both, where they are numbers."""
         if grad is None:
             return None, None
-        grad = grad.reshape(total.shape)[..., :size]
+        grad = grad[..., :size]
         return [
             np.array(sum_to_shape(grad, of_scores)).reshape(each.shape) if each is not None and each.dtype != bool else None
             for each, of_scores in zip(masks, shapes)

@@ -30,7 +30,7 @@ def _attention(q, k, v, attn_mask=None, dropout_p=0.0, is_causal=False, scale=No
     return [np.matmul(detach(weights(s)), v), *parts(lambda s: np.matmul(weights(s), detach(v)), s)]
 
 
-def _torch_attention(q, k, v, attn_mask=None, mask=None, tile=None, **constants):
+def _torch_attention(q, k, v, attn_mask=None, mask=None, tile=None, **constants: Any):
     """Torch's function, which draws the same mask each time: the one that the case gives to `manual`."""
     with torch.random.fork_rng():
         torch.manual_seed(3)
@@ -65,6 +65,10 @@ def _heads(*batch: int) -> tuple[Any, ...]:
 CANCELS = "grad_p − Σ p grad_p cancels where one key takes nearly everything"
 
 _plain, _two = _heads(), _heads(2)
+_gaps = [[9.0, 0, 0, 0], [0, 0, 8.5, 0], [-9.5, -9.0, -9.5, 0]]
+# Scores of 1024, 1022, −1024, … without rounding
+_thousand = [[32.0, 0.0], [0.0, -32.0]], [[31.9375, 32.0], [32.0, -31.96875], [-32.0, -32.0]], normal(3, 2)
+_five = normal(5, 2), normal(5, 2), normal(5, 2)
 _square = normal(2, 4, 2), normal(2, 4, 2), normal(2, 4, 3)
 
 _cases = (
@@ -83,7 +87,6 @@ _cases = (
     Case("added, for each head", (*_two, normal(2, 3, 4))),
     Case("added, for each of a batch", (*_heads(2, 2), normal(2, 1, 3, 4))),
     Case("added, to each key", (*_two, normal(1, 4))),
-    Case("added, to each query", (*_two, normal(2, 3, 1)), zero=("grad_3",)),
     Case("added, with −∞", (*_two, _large_and_unseen), torch_loses=CANCELS),
     Case("scale", _plain, {"scale": 0.25}),
     Case("scale below 0", _plain, {"scale": -0.5}),
@@ -105,7 +108,34 @@ _cases = (
     Case("no keys", (normal(2, 3, 2), normal(2, 0, 2), normal(2, 0, 2)), zero=("grad_0",)),
     Case("no width", (normal(2, 3, 0), normal(2, 4, 0), normal(2, 4, 2))),
     Case("batch of 0", (normal(0, 3, 2), normal(0, 4, 2), normal(0, 4, 2))),
-    Case("nearly all to one key", (*_plain, [[9.0, 0, 0, 0], [0, 0, 8.5, 0], [-9.5, -9.0, -9.5, 0]]), torch_loses=CANCELS),
+    Case("True, for each query", (*_plain, np.array([[True], [True], [False]]))),
+    Case("scores of a thousand", _thousand, {"scale": 1.0}, torch_loses=CANCELS),
+    *(Case(f"tiles of {n}", _five, {"tile": n}, torch_loses=CANCELS) for n in (1, 2, 3, 7)),
+    *(Case(f"tiles of {n}, causal", _five, {"tile": n, "is_causal": True}, torch_loses=CANCELS) for n in (1, 2, 3, 7)),
+    Case("tiles, causal, more keys", _two, {"tile": 2, "is_causal": True}, torch_loses=CANCELS),
+    Case(
+        "tiles, causal, more queries",
+        (normal(5, 2), normal(3, 2), normal(3, 3)),
+        {"tile": 2, "is_causal": True},
+        torch_loses=CANCELS,
+    ),
+    Case("tiles, no keys", (normal(2, 3, 2), normal(2, 0, 2), normal(2, 0, 2)), {"tile": 2}, zero=("grad_0",)),
+    Case("tiles, groups of queries", (normal(4, 3, 2), normal(2, 4, 2), normal(2, 4, 3)), {"enable_gqa": True, "tile": 2}),
+    Case("tiles, True where a key is seen", (*_five, _unseen(5, 5)), {"tile": 2}, torch_loses=CANCELS),
+    Case("tiles, True for each key", (*_five, np.array([[False, False, True, True, False]])), {"tile": 2}, torch_loses=CANCELS),
+    Case(
+        "tiles, True for each query",
+        (*_five, np.array([[True], [True], [False], [False], [True]])),
+        {"tile": 2},
+        torch_loses=CANCELS,
+    ),
+    Case("tiles, added, for each head", (*_two, normal(2, 3, 4)), {"tile": 2}, torch_loses=CANCELS),
+    Case("tiles, added, to each key", (*_two, normal(1, 4)), {"tile": 3}, torch_loses=CANCELS),
+    Case("tiles, added, with −∞", (*_two, _large_and_unseen), {"tile": 2}, torch_loses=CANCELS),
+    Case("tiles, scores of a thousand", _thousand, {"scale": 1.0, "tile": 1}, torch_loses=CANCELS),
+    Case("tiles, dropout of nothing", _two, {"dropout_p": 1e-300, "tile": 2}, torch_loses=CANCELS),
+    Case("tiles, nearly all to one key", (*_plain, _gaps), {"tile": 3}, torch_loses=CANCELS),
+    Case("nearly all to one key", (*_plain, _gaps), torch_loses=CANCELS),
 )
 
 OPERATIONS = (

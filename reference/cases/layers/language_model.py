@@ -8,7 +8,7 @@ TOKENS = np.array([[3, 0, 3], [1, 4, 3]])  # of six, some twice, two never
 
 
 def _cases(module: Build, *cases: Case) -> tuple[ModuleCase, ...]:
-    return tuple(ModuleCase(module, case, spread=0.5) for case in cases)
+    return tuple(ModuleCase(module, case, scale=0.5) for case in cases)
 
 
 MODULES = (

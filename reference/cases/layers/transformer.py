@@ -20,7 +20,7 @@ STACKED = "in a stack of layers and norms rounding grows from one to the next; w
 
 
 def _cases(module: Build, *cases: Case, training: bool = True) -> tuple[ModuleCase, ...]:
-    return tuple(ModuleCase(module, case, training=training, spread=0.5) for case in cases)
+    return tuple(ModuleCase(module, case, training=training, scale=0.5) for case in cases)
 
 
 def _layer(kind: str, *args: Any, width: int = 4, dropout: float = 0.0, **kwargs: Any) -> Build:
@@ -56,7 +56,7 @@ _encoder_layers = (
     *_cases(_layer("Encoder", layer_norm_eps=0.5), Case("eps", (_src,))),
     *_cases(_layer("Encoder", bias=False), Case("no bias", (_src,))),
     *_cases(_layer("Encoder", dropout=0.1), Case("in evaluation", (_src,)), training=False),
-    ModuleCase(_layer("Encoder"), Case("padding by keyword", (_src,)), {"src_key_padding_mask": LAST}, spread=0.5),
+    ModuleCase(_layer("Encoder"), Case("padding by keyword", (_src,)), {"src_key_padding_mask": LAST}, scale=0.5),
 )
 
 _decoder_layers = (
