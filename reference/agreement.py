@@ -213,8 +213,8 @@ def _hold(
     record = Record(operation, case.label, dtype, case.torch_loses or case.ill_conditioned, torch_is_judge)
     if case.ill_conditioned:
         beside = against(np.dtype(np.float32))
-        for name, target in beside.targets.items():
-            record.limits[name] = max(LIMIT, ILL_CONDITIONED * float(target.ratios(beside.torch[name]).max(initial=0)))
+        worst = max(float(target.ratios(beside.torch[name]).max(initial=0)) for name, target in beside.targets.items())
+        record.limit = max(LIMIT, ILL_CONDITIONED * worst) * (2 if torch_is_judge else 1)
     try:
         output, gradients = run()
         grads, of_parameters = gradients(grad_output)

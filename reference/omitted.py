@@ -30,6 +30,7 @@ _ARGUMENTS = {
     "it says where torch's warnings point": "_stacklevel",
     "torch ignores it": "gumbel_softmax.eps",
     "it chooses among torch's implementations of a step": "capturable foreach fused",
+    "there is no fast path for it to choose": "enable_nested_tensor mask_check",
     "no gradient goes through a step": "differentiable",
     "the weights that are given tell it, and their shapes": """
         multi_head_attention_forward.use_separate_proj_weight multi_head_attention_forward.embed_dim_to_check
@@ -56,6 +57,7 @@ _OWN_ARGUMENTS = {
 }
 
 _DEFAULTS = {
+    "torch's relu, and ours": "activation",
     "float64, where torch has a setting": "dtype",
     "the last axis, or none, where torch guesses one by the number of axes and warns": "dim",
     "torch's modules have them, its functions none": "has_biases num_layers dropout train bidirectional batch_first",

@@ -69,7 +69,8 @@ class Call:
             scales[name] = np.array(abs(results[name]))
             for leaf, rows in self._jacobian(self._outputs[name]).items():
                 scales[leaf] += np.tensordot(abs(cotangent), abs(rows), cotangent.ndim)
-                through = abs(rows * to_numpy(self._leaves[leaf]))
+                numbers = np.where(rows == 0.0, 0.0, to_numpy(self._leaves[leaf]))  # a mask has −∞ where nothing depends on it
+                through = abs(rows * numbers)
                 scales[name] += through.sum(axis=tuple(range(cotangent.ndim, through.ndim)))
         return {name: Exact(exactly(results[name]), exactly(np.full_like(s, s.max(initial=0)))) for name, s in scales.items()}
 

@@ -26,12 +26,13 @@ class _Stack(Module):
 
     norm: Module | None
 
-    def __init__(self, layer: Module, num_layers: int, norm: Module | None) -> None:
+    def __init__(self, argument: str, layer: Module, num_layers: int, norm: Module | None) -> None:
         name = type(self).__name__
+        if not isinstance(layer, Module):
+            raise TypeError(f"{name}: {argument} must be a module, got {type(layer).__name__}")
         self.num_layers = require_integer(name, "num_layers", num_layers, least=1)
-        for argument, module in {"layer": layer, "norm": norm}.items():
-            if not isinstance(module, Module) and (module is not None or argument == "layer"):
-                raise TypeError(f"{name}: {argument} must be a module, got {type(module).__name__}")
+        if norm is not None and not isinstance(norm, Module):
+            raise TypeError(f"{name}: norm must be a module or None, got {type(norm).__name__}")
         self.layers = ModuleList(_copies(layer, num_layers))
         self.norm = norm
 
@@ -82,7 +83,7 @@ class TransformerEncoder(_Stack):
     """
 
     def __init__(self, encoder_layer: Module, num_layers: int, norm: Module | None = None) -> None:
-        super().__init__(encoder_layer, num_layers, norm)
+        super().__init__("encoder_layer", encoder_layer, num_layers, norm)
 
     def forward(
         self, src: Array, mask: Array | None = None, src_key_padding_mask: Array | None = None, is_causal: bool | None = None
@@ -101,7 +102,7 @@ class TransformerDecoder(_Stack):
     """
 
     def __init__(self, decoder_layer: Module, num_layers: int, norm: Module | None = None) -> None:
-        super().__init__(decoder_layer, num_layers, norm)
+        super().__init__("decoder_layer", decoder_layer, num_layers, norm)
 
     def forward(
         self,
@@ -211,7 +212,7 @@ class Transformer(Module):
     def _require_sequences(self, src: Array, tgt: Array) -> None:
         """Refuse sequences of another width, and two batches that are not of the same size."""
         for name, array in {"src": src, "tgt": tgt}.items():
-            if np.ndim(array) not in (2, 3) or array.shape[-1] != self.d_model:
+            if np.ndim(array) not in (2, 3) or np.shape(array)[-1] != self.d_model:
                 expected = f"(N, length, {self.d_model})" if self.batch_first else f"(length, N, {self.d_model})"
                 got = getattr(array, "shape", type(array).__name__)
                 raise ValueError(f"Transformer: {name} must have shape {expected} or (length, {self.d_model}), got {got}")

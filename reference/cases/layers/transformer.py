@@ -1,127 +1,149 @@
 """Cases of Transformers, of their layers and of their stacks.
 
-All are compositions, held against torch in float64. The smallest that show everything: each number of an output costs a backward.
+All are compositions, held against torch in float64. They are as small as what they show allows: each number of an output costs a
+backward. Weights of a spread of ½ leave every query some choice among keys; where one key takes all, little is left to compare.
 """
+
+from typing import Any
 
 import numpy as np
 
-from reference.case import Case, ModuleCase, build, normal
+from reference.case import Build, Case, ModuleCase, build, normal
 
-SRC, TGT, MEMORY = normal(3, 2, 4), normal(2, 2, 4), normal(3, 2, 4)  # (length, batch, d_model)
-PADDING = np.array([[False, False, True], [False, False, False]])  # the last key of the first sequence
-HIDDEN = np.array([[False, True, False], [False, False, True]])  # of each query, a key
 LATER = np.triu(np.ones((3, 3), bool), 1)
 CAUSAL = np.where(LATER, -np.inf, 0.0)
+HIDDEN = np.array([[False, True, False], [False, False, True]])  # of each query, a key
+LAST = np.array([[False, False, True], [False, False, False]])  # of the first sequence, the last key
+
+STACKED = "in a stack of layers and norms rounding grows from one to the next; where the memory is the same nearly everywhere, or\
+ one key takes nearly all, what is left of a gradient is less than that"
 
 
-def _layer(kind, *args, **kwargs):
-    return build(kind, 4, 2, 6, 0.0, *args, **kwargs)
+def _cases(module: Build, *cases: Case, training: bool = True) -> tuple[ModuleCase, ...]:
+    return tuple(ModuleCase(module, case, training=training, scale=0.5) for case in cases)
 
 
-def _encoder(label, layer, *arrays, keywords=None, training=True, **hints):
-    return ModuleCase(layer, Case(label, arrays or (SRC,), hints), keywords or {}, training=training)
+def _layer(kind: str, *args: Any, width: int = 4, dropout: float = 0.0, **kwargs: Any) -> Build:
+    return build(f"Transformer{kind}Layer", width, 2, 6, dropout, *args, **kwargs)
 
 
-def _decoder(label, layer, *arrays, keywords=None, training=True, **hints):
-    return ModuleCase(layer, Case(label, arrays or (TGT, MEMORY), hints), keywords or {}, training=training)
+_src, _tgt, _memory = normal(3, 2, 4), normal(2, 2, 4), normal(3, 2, 4)  # (length, batch, d_model)
+_numbers = normal(2, 2), normal(2, 3), normal(2, 2), normal(2, 3)
 
-
-_layers = (
-    _encoder("a batch", _layer("TransformerEncoderLayer")),
-    _encoder("no batch", _layer("TransformerEncoderLayer"), normal(3, 4)),
-    _encoder("batch of 1", _layer("TransformerEncoderLayer"), normal(3, 1, 4)),
-    _encoder("one position", _layer("TransformerEncoderLayer"), normal(1, 2, 4)),
-    _encoder("batch first", _layer("TransformerEncoderLayer", batch_first=True), normal(2, 3, 4)),
-    _encoder("norm first", _layer("TransformerEncoderLayer", norm_first=True)),
-    _encoder("norm first, no bias", _layer("TransformerEncoderLayer", norm_first=True, bias=False)),
-    _encoder("gelu", _layer("TransformerEncoderLayer", "gelu")),
-    _encoder("relu, by name", _layer("TransformerEncoderLayer", "relu")),
-    _encoder("a module for an activation", _layer("TransformerEncoderLayer", build("SiLU"))),
-    _encoder("an activation that learns", _layer("TransformerEncoderLayer", build("PReLU"))),
-    _encoder("eps", _layer("TransformerEncoderLayer", layer_norm_eps=0.5)),
-    _encoder("no bias", _layer("TransformerEncoderLayer", bias=False)),
-    _encoder("a mask and padding", _layer("TransformerEncoderLayer"), SRC, LATER, PADDING),
-    _encoder("a mask of numbers", _layer("TransformerEncoderLayer"), SRC, normal(3, 3), normal(2, 3)),
-    _encoder("a mask for each head", _layer("TransformerEncoderLayer"), SRC, normal(4, 3, 3)),
-    _encoder("norm first, masks of numbers", _layer("TransformerEncoderLayer", norm_first=True), SRC, normal(3, 3), normal(2, 3)),
-    _encoder("causal", _layer("TransformerEncoderLayer"), SRC, LATER, is_causal=True),
-    _encoder("padding by keyword", _layer("TransformerEncoderLayer"), keywords={"src_key_padding_mask": PADDING}),
-    _encoder("in evaluation", build("TransformerEncoderLayer", 4, 2, 6), training=False),
-    _decoder("a batch", _layer("TransformerDecoderLayer")),
-    _decoder("no batch", _layer("TransformerDecoderLayer"), normal(2, 4), normal(3, 4)),
-    _decoder("batch first", _layer("TransformerDecoderLayer", batch_first=True), normal(2, 2, 4), normal(2, 3, 4)),
-    _decoder("norm first", _layer("TransformerDecoderLayer", norm_first=True)),
-    _decoder("norm first, gelu, no bias", _layer("TransformerDecoderLayer", "gelu", norm_first=True, bias=False)),
-    _decoder("eps", _layer("TransformerDecoderLayer", layer_norm_eps=0.5)),
-    _decoder("an activation that learns", _layer("TransformerDecoderLayer", build("PReLU"))),
-    _decoder("masks and paddings", _layer("TransformerDecoderLayer"), TGT, MEMORY, LATER[:2, :2], HIDDEN, PADDING[:, 1:], PADDING),
-    _decoder(
-        "masks of numbers",
-        _layer("TransformerDecoderLayer"),
-        *(TGT, MEMORY, normal(2, 2), normal(2, 3), normal(2, 2), normal(2, 3)),
+_encoder_layers = (
+    *_cases(
+        _layer("Encoder"),
+        Case("a batch", (_src,)),
+        Case("no batch", (normal(3, 4),)),
+        Case("batch of 1", (normal(3, 1, 4),)),
+        Case("one position", (normal(1, 2, 4),)),
+        Case("a mask and padding", (_src, LATER, LAST)),
+        Case("masks of numbers", (_src, normal(3, 3, scale=0.5), normal(2, 3, scale=0.5))),
+        Case("a mask for each head", (_src, normal(4, 3, 3))),
+        Case("causal", (_src, LATER), {"is_causal": True}),
     ),
-    _decoder(
-        "norm first, masks of numbers",
-        _layer("TransformerDecoderLayer", norm_first=True),
-        *(TGT, MEMORY, normal(2, 2), normal(2, 3), normal(2, 2), normal(2, 3)),
+    *_cases(
+        _layer("Encoder", norm_first=True),
+        Case("norm first", (_src,)),
+        Case("norm first, masks of numbers", (_src, normal(3, 3), normal(2, 3))),
     ),
-    _decoder("causal", _layer("TransformerDecoderLayer"), TGT, MEMORY, LATER[:2, :2], tgt_is_causal=True),
-    _decoder("causal memory", _layer("TransformerDecoderLayer"), SRC, MEMORY, None, LATER, memory_is_causal=True),
-    _decoder("in evaluation", build("TransformerDecoderLayer", 4, 2, 6), training=False),
+    *_cases(_layer("Encoder", batch_first=True), Case("batch first", (normal(2, 3, 4),))),
+    *_cases(_layer("Encoder", norm_first=True, bias=False), Case("norm first, no bias", (_src,))),
+    *_cases(_layer("Encoder", "gelu"), Case("gelu", (_src,))),
+    *_cases(_layer("Encoder", "relu"), Case("relu by name", (_src,))),
+    *_cases(_layer("Encoder", build("SiLU")), Case("a module for an activation", (_src,))),
+    *_cases(_layer("Encoder", build("PReLU")), Case("an activation that learns", (_src,))),
+    *_cases(_layer("Encoder", layer_norm_eps=0.5), Case("eps", (_src,))),
+    *_cases(_layer("Encoder", bias=False), Case("no bias", (_src,))),
+    *_cases(_layer("Encoder", dropout=0.1), Case("in evaluation", (_src,)), training=False),
+    ModuleCase(_layer("Encoder"), Case("padding by keyword", (_src,)), {"src_key_padding_mask": LAST}, scale=0.5),
 )
 
-_norm = build("LayerNorm", 4)
+_decoder_layers = (
+    *_cases(
+        _layer("Decoder"),
+        Case("a batch", (_tgt, _memory)),
+        Case("no batch", (normal(2, 4), normal(3, 4))),
+        Case("masks and paddings", (_tgt, _memory, LATER[:2, :2], HIDDEN, LAST[:, 1:], LAST)),
+        Case("masks of numbers", (_tgt, _memory, *_numbers), ill_conditioned=STACKED),
+        Case("causal", (_tgt, _memory, LATER[:2, :2]), {"tgt_is_causal": True}),
+        Case("causal memory", (_src, _memory, None, LATER), {"memory_is_causal": True}),
+    ),
+    *_cases(
+        _layer("Decoder", norm_first=True),
+        Case("norm first", (_tgt, _memory)),
+        Case("norm first, masks of numbers", (_tgt, _memory, *_numbers)),
+    ),
+    *_cases(_layer("Decoder", batch_first=True), Case("batch first", (normal(2, 2, 4), normal(2, 3, 4)))),
+    *_cases(_layer("Decoder", "gelu", norm_first=True, bias=False), Case("norm first, gelu, no bias", (_tgt, _memory))),
+    *_cases(_layer("Decoder", layer_norm_eps=0.5), Case("eps", (_tgt, _memory))),
+    *_cases(_layer("Decoder", build("PReLU")), Case("an activation that learns", (_tgt, _memory))),
+    *_cases(_layer("Decoder", dropout=0.1), Case("in evaluation", (_tgt, _memory)), training=False),
+)
+
+WIDE = 8  # so that no norm divides by next to nothing
 
 
-def _stack(kind, *args, **kwargs):
-    return build(kind, _layer(f"{kind}Layer", norm_first=True), 2, *args, **kwargs)
+_from, _to = normal(3, 1, WIDE), normal(2, 1, WIDE)
+_masks_of_numbers = normal(2, 2), normal(2, 3), normal(1, 2), normal(1, 3)
+
+
+def _stack(kind: str, *args: Any, **kwargs: Any) -> Build:
+    layer = _layer(kind, "gelu", width=WIDE, norm_first=True, **kwargs)  # of so few numbers, relu might leave none
+    return build(f"Transformer{kind}", layer, 2, *args)
+
+
+def _stacked(label: str, arrays: tuple[Any, ...], constants: dict[str, Any] | None = None, **kwargs: Any) -> Case:
+    return Case(label, arrays, constants or {}, ill_conditioned=STACKED, **kwargs)
 
 
 _stacks = (
-    _encoder("two layers", _stack("TransformerEncoder")),
-    _encoder("a last norm", _stack("TransformerEncoder", _norm)),
-    _encoder("a mask of numbers and padding", _stack("TransformerEncoder"), SRC, normal(3, 3), normal(2, 3)),
-    _encoder("a mask that is causal", _stack("TransformerEncoder"), SRC, LATER),
-    ModuleCase(_stack("TransformerEncoder"), Case("causal, of numbers", (SRC, CAUSAL), zero=("grad_1",))),
-    _encoder("causal, and said not to be", _stack("TransformerEncoder"), SRC, CAUSAL, is_causal=False),
-    _encoder("batch first", build("TransformerEncoder", _layer("TransformerEncoderLayer", batch_first=True), 1), normal(2, 3, 4)),
-    _decoder("two layers", _stack("TransformerDecoder")),
-    _decoder("a last norm", _stack("TransformerDecoder", _norm)),
-    _decoder(
-        "masks of numbers",
-        _stack("TransformerDecoder"),
-        *(TGT, MEMORY, normal(2, 2), normal(2, 3), normal(2, 2), normal(2, 3)),
+    *_cases(
+        _stack("Encoder"),
+        _stacked("two layers", (_from,)),
+        _stacked("masks of numbers", (_from, normal(3, 3), normal(1, 3))),
+        _stacked("a mask that is causal", (_from, LATER)),
+        _stacked("causal, of numbers", (_from, CAUSAL), zero=("grad_1",)),
+        _stacked("causal, and said not to be", (_from, CAUSAL), {"is_causal": False}),
     ),
-    _decoder("a mask that is causal", _stack("TransformerDecoder"), TGT, MEMORY, LATER[:2, :2]),
-    ModuleCase(_stack("TransformerDecoder"), Case("causal, of numbers", (TGT, MEMORY, CAUSAL[:2, :2]), zero=("grad_2",))),
-    _decoder("causal, and said not to be", _stack("TransformerDecoder"), TGT, MEMORY, CAUSAL[:2, :2], tgt_is_causal=False),
-    _decoder("causal memory", _stack("TransformerDecoder"), SRC, MEMORY, None, LATER, memory_is_causal=True),
+    *_cases(_stack("Encoder", build("LayerNorm", WIDE)), _stacked("a last norm", (_from,))),
+    *_cases(_stack("Encoder", batch_first=True), _stacked("batch first", (normal(1, 3, WIDE),))),
+    *_cases(
+        _stack("Decoder"),
+        _stacked("two layers", (_to, _from)),
+        _stacked("masks of numbers", (_to, _from, *_masks_of_numbers)),
+        _stacked("a mask that is causal", (_to, _from, LATER[:2, :2])),
+        _stacked("causal, of numbers", (_to, _from, CAUSAL[:2, :2]), zero=("grad_2",)),
+        _stacked("causal, and said not to be", (_to, _from, CAUSAL[:2, :2]), {"tgt_is_causal": False}),
+        _stacked("causal memory", (_from, _from, None, LATER), {"memory_is_causal": True}),
+    ),
+    *_cases(_stack("Decoder", build("LayerNorm", WIDE)), _stacked("a last norm", (_to, _from))),
 )
 
 
-def _transformer(**kwargs):
-    return build("Transformer", 4, 2, 1, 1, 6, **{"dropout": 0.0, **kwargs})
+def _transformer(dropout: float = 0.0, **kwargs: Any) -> Build:
+    return build("Transformer", WIDE, 2, 1, 1, 6, dropout, **{"activation": "gelu", **kwargs})
 
 
-def _both(label, module, *arrays, training=True, **hints):
-    return ModuleCase(module, Case(label, arrays or (SRC, TGT), hints), training=training)
-
+_hints = {"src_is_causal": True, "tgt_is_causal": True, "memory_is_causal": True}
 
 _transformers = (
-    _both("a batch", _transformer()),
-    _both("no batch", _transformer(), normal(3, 4), normal(2, 4)),
-    _both("batch first, norm first", _transformer(batch_first=True, norm_first=True), normal(2, 3, 4), normal(2, 2, 4)),
-    _both("gelu, eps, no bias", _transformer(activation="gelu", layer_norm_eps=0.5, bias=False)),
-    _both("masks", _transformer(norm_first=True), SRC, TGT, LATER, LATER[:2, :2], HIDDEN, PADDING, PADDING[:, 1:], PADDING),
-    _both(
-        "masks of numbers",
-        _transformer(norm_first=True),
-        *(SRC, TGT, normal(3, 3), normal(2, 2), normal(2, 3), normal(2, 3), normal(2, 2), normal(2, 3)),
+    *_cases(
+        _transformer(),
+        _stacked("a batch", (normal(3, 2, WIDE), normal(2, 2, WIDE))),
+        _stacked("no batch", (normal(3, WIDE), normal(2, WIDE))),
+        _stacked("hints", (_from, _from, LATER, LATER, LATER), _hints),
     ),
-    _both("hints", _transformer(), SRC, SRC, LATER, LATER, LATER, src_is_causal=True, tgt_is_causal=True, memory_is_causal=True),
-    _both("custom encoder", _transformer(custom_encoder=_stack("TransformerEncoder"))),
-    _both("custom decoder", _transformer(custom_decoder=_stack("TransformerDecoder"))),
-    _both("in evaluation", _transformer(dropout=0.1), training=False),
+    *_cases(
+        _transformer(norm_first=True),
+        _stacked("masks", (_from, _to, LATER, LATER[:2, :2], HIDDEN, LAST[:1], LAST[1:, 1:], LAST[:1])),
+        _stacked("masks of numbers", (_from, _to, normal(3, 3), *_masks_of_numbers[:2], normal(1, 3), *_masks_of_numbers[2:])),
+    ),
+    *_cases(_transformer(batch_first=True, norm_first=True), _stacked("batch first", (normal(1, 3, WIDE), normal(1, 2, WIDE)))),
+    *_cases(_transformer(activation="relu", layer_norm_eps=0.5, bias=False), _stacked("relu, eps, no bias", (_from, _to))),
+    *_cases(_transformer(custom_encoder=_stack("Encoder")), _stacked("custom encoder", (_from, _to))),
+    *_cases(_transformer(custom_decoder=_stack("Decoder")), _stacked("custom decoder", (_from, _to))),
+    *_cases(_transformer(dropout=0.1), _stacked("in evaluation", (_from, _to)), training=False),
 )
 
-MODULES = (*_layers, *_stacks, *_transformers)
+MODULES = (*_encoder_layers, *_decoder_layers, *_stacks, *_transformers)
