@@ -4,7 +4,7 @@ By operation or module: how the statement begins, and what stands there instead.
 more, fails the test.
 """
 
-from tests.detection.harmless import activations, attention, layers, losses
+from tests.detection.harmless import activations, attention, layers, losses, recurrent
 
 HARMLESS = activations.HARMLESS | attention.HARMLESS | layers.HARMLESS | losses.HARMLESS | recurrent.HARMLESS
 

@@ -1,6 +1,6 @@
 """Harmless faults of attention."""
 
-from tests.detection.harmless.reasons import ONLY, PARTS, RANDOM, REFUSED, SAME, SLOWER, UNWANTED
+from tests.detection.harmless.reasons import PARTS, RANDOM, REFUSED, SLOWER, UNWANTED
 
 MEMORY = "takes more memory, which the chapter's own tests measure"
 
