@@ -241,20 +241,22 @@ def cotangent(op: str, grad_output: Any, shape: tuple[int, ...], dtype: np.dtype
 
 
 def cotangents(op: str, grad_output: Any, output: Any) -> Any:
-    """The gradient of an output of several arrays, in its structure: zeros for `None`, and `None` beside integers and `None`."""
-    if isinstance(output, (tuple, list)):
-        if not isinstance(grad_output, (tuple, list)) or len(grad_output) != len(output):
-            got = f"{len(grad_output)} parts" if isinstance(grad_output, (tuple, list)) else type(grad_output).__name__
-            raise TypeError(f"{op}: grad_output must have {len(output)} parts, as the output has, got {got}")
-        return tuple([_cotangents_of_part(op, grad, part) for grad, part in zip(grad_output, output)])
-    return _cotangents_of_part(op, grad_output, output)
-
-
-def _cotangents_of_part(op: str, grad_output: Any, output: Any) -> Any:
-    if isinstance(output, (tuple, list)):
-        return cotangents(op, (None,) * len(output) if grad_output is None else grad_output, output)
-    if output is None or output.dtype.kind != "f":
-        if grad_output is not None:
-            raise TypeError(f"{op}: grad_output must be None where the output holds integers, got {type(grad_output).__name__}")
-        return None
-    return np.zeros(output.shape, output.dtype) if grad_output is None else cotangent(op, grad_output, output.shape, output.dtype)
+    """The gradient of an output of one array or several, in its structure. `None` for one of several becomes zeros; beside
+    integers, and where the output is `None`, it stays.
+    """
+    if not isinstance(output, (tuple, list)):
+        return cotangent(op, grad_output, output.shape, output.dtype)
+    if not isinstance(grad_output, (tuple, list)) or len(grad_output) != len(output):
+        got = f"{len(grad_output)} parts" if isinstance(grad_output, (tuple, list)) else type(grad_output).__name__
+        raise TypeError(f"{op}: grad_output must have {len(output)} parts, as the output has, got {got}")
+    grads: list[Any] = []
+    for grad, part in zip(grad_output, output):
+        if part is None or (isinstance(part, np.ndarray) and part.dtype.kind != "f"):
+            if grad is not None:
+                raise TypeError(f"{op}: grad_output must be None where the output holds no numbers, got {type(grad).__name__}")
+            grads.append(None)
+        elif isinstance(part, (tuple, list)):
+            grads.append(cotangents(op, (None,) * len(part) if grad is None else grad, part))
+        else:
+            grads.append(np.zeros(part.shape, part.dtype) if grad is None else cotangents(op, grad, part))
+    return tuple(grads)
