@@ -1,6 +1,6 @@
 """Harmless faults of recurrent networks and packed sequences."""
 
-from tests.detection.harmless.reasons import REFUSED, VIEW
+from tests.detection.harmless.reasons import ONLY, PARTS, RANDOM, REFUSED, SAME, SLOWER, UNWANTED, VIEW
 
 LISTS = "the cases have arrays; the chapter's own tests have lists, tuples and unsigned integers too"
 ALIKE = "all are alike in this"
@@ -37,5 +37,31 @@ HARMLESS: dict[str, dict[tuple[str, str], str]] = {
     "unpad_sequence": {
         ("lengths = ", "-1"): REFUSED,
         ("output = ", "x[place]"): VIEW,
+    },
+    "lstm": {
+        ("(y, new), layers_backward = ", "len(rows)"): PARTS,
+        ("(y, new), layers_backward = ", "len(weights[0])"): PARTS,
+        ("(y, new), layers_backward = ", "zeroed(len(rows))"): PARTS,
+        ("(y, new), layers_backward = ", "zeroed(len(weights[0]))"): PARTS,
+        ("(y, new), layers_backward = ", "-1"): PARTS,
+        ("y = packed_in_order(", "x.batch_sizes"): VIEW,
+        ("output = ", "-1"): ONLY,
+        ("if not (need_x or", "if False:"): UNWANTED,
+        ("return PackedSequence(", "order"): VIEW,
+        ("if need_weights:", "if True:"): UNWANTED,
+        ("return part if", "np.concatenate((part, whole[len(part):]))"): SLOWER,
+        ("if not settings.train or", "not settings.train or (p == 0 and mask is None)"): SAME,
+        ("if not settings.train or", "not settings.train or between == 0"): SAME,
+        ("if not settings.train or", "mask is None"): RANDOM,
+        ("if not settings.train or", "p == 0"): "no case has a mask and nothing dropped; the chapter's own tests do",
+        ("masks = ", "map(batch.rows, mask)"): RANDOM,
+        ("masks = ", "zeroed(kept((between, len(rows), width), p, None, settings.generator))"): RANDOM,
+        ("masks = ", "zeroed(len(rows))"): RANDOM,
+        ("groups = ", "require_integer(op, 'num_layers', num_layers)"): REFUSED,
+        ("groups = ", "0"): REFUSED,
+        ("counts = ", "[groups * each, groups * (each + 1)]"): REFUSED,
+        ("counts = ", "len(names) >= 1"): REFUSED,
+        ("widths = ", "-1"): ALIKE,
+        ("for name, state, width in zip(", "pass"): REFUSED,
     },
 }
