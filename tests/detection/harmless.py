@@ -538,6 +538,13 @@ HARMLESS: dict[str, dict[tuple[str, str], str]] = {
     "FeatureAlphaDropout": {
         ("return feature_alpha_dropout(", "feature_alpha_dropout(input, p=self.p, training=self.training)"): RANDOM
     },
+    "RNN": {
+        (
+            "return self.call(",
+            "self.call(op, input, Input(hx), weights, has_biases=self.bias, num_layers=self.num_layers, dropout=self.dropout, "
+            "train=self.training, bidirectional=self.bidirectional, batch_first=self.batch_first)",
+        ): RANDOM,
+    },
     "avg_pool2d": {("(y,), backward = ", "zeroed(len(windows))"): PARTS},
     "lstm": {
         ("(y, new), layers_backward = ", "len(rows)"): PARTS,
@@ -564,6 +571,31 @@ HARMLESS: dict[str, dict[tuple[str, str], str]] = {
         ("counts = ", "len(names) >= 1"): REFUSED,
         ("widths = ", "-1"): ALIKE,
         ("for name, state, width in zip(", "pass"): REFUSED,
+        ("for name, state, width in zip(", "zeroed(names_of_states(names))"): REFUSED,
+        (
+            "return (batch, numbers, ",
+            "zeroed(tuple([np.zeros((groups, batch.count, width), numbers.dtype) for width in widths]))",
+        ): "zeros they are already",
+        ("return (Batch(", "batch_sizes"): SAME,
+    },
+    "lstm_cell": {
+        ("m = ", "opened"): "in the cases no gate is so far open or closed; the chapter's own tests sweep over all",
+        ("m = ", "closed"): "in the cases no gate is so far open or closed; the chapter's own tests sweep over all",
+        ("return a if", "np.minimum(a, limit)"): SLOWER,
+        ("return a if", "largest(a) < limit"): SLOWER,
+        ("for name, state in zip(", "pass"): REFUSED,
+        ("for name, state in zip(", "zeroed(names_of_states(names))"): REFUSED,
+        ("output = ", "-1"): ONLY,
+        ("grads_new = ", "grad"): "one sample has an axis less, which NumPy adds",
+        ("past[0] = ", "-1"): ONLY,
+        ("return type(hx)(parts) if", "-1"): ONLY,
+        ("return ['hx'] if", "['hx']"): REFUSED,
+        ("return ['hx'] if", "[f'hx[{i}]' for i in range(len(names))]"): REFUSED,
+        ("return ['hx'] if", "zeroed(range(len(names)))"): REFUSED,
+        ("return ['hx'] if", "zeroed(len(names))"): REFUSED,
+        ("expected += ", "pass"): REFUSED,
+        ("expected += ", "[]"): REFUSED,
+        ("for i, shape in enumerate(", "pass"): REFUSED,
     },
     "pack_padded_sequence": {
         ("lengths = _require_lengths", "0"): REFUSED,
