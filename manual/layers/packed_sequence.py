@@ -325,16 +325,25 @@ def require_packed(op: str, name: str, sequence: Any) -> tuple[Array, Array | No
     data, batch_sizes, order, unsorted = sequence
     require_floats(op, f"{name}.data", data)
     require_indices(op, f"{name}.batch_sizes", batch_sizes)
+    _require_falling(op, name, data, batch_sizes)
+    _require_permutation(op, f"{name}.sorted_indices", order, batch_sizes[0])
+    _require_permutation(op, f"{name}.unsorted_indices", unsorted, batch_sizes[0])
+    if unsorted is not None and (order is None or not np.array_equal(np.argsort(order), unsorted)):
+        raise ValueError(f"{op}: {name}.unsorted_indices must be the inverse of sorted_indices, got {unsorted.tolist()}")
+    return batch_sizes, order
+
+
+def _require_falling(op: str, name: str, data: Array, batch_sizes: Array) -> None:
+    """Refuse batch sizes that are not those of so many rows."""
     falling = batch_sizes.ndim == 1 and batch_sizes.size and batch_sizes[-1] > 0 and (batch_sizes[1:] <= batch_sizes[:-1]).all()
     if not falling or data.ndim == 0 or batch_sizes.sum() != len(data):
         expected = f"positive integers, falling, with the sum {data.shape[0] if data.ndim else 1}, as many as data has rows"
         raise ValueError(f"{op}: {name}.batch_sizes must be {expected}, got {batch_sizes.tolist()}")
-    for field, permutation in (("sorted_indices", order), ("unsorted_indices", unsorted)):
-        if permutation is not None:
-            require_indices(op, f"{name}.{field}", permutation)
-            if permutation.ndim != 1 or not np.array_equal(np.sort(permutation), np.arange(batch_sizes[0])):
-                expected = f"a permutation of 0 … {batch_sizes[0] - 1}"
-                raise ValueError(f"{op}: {name}.{field} must be {expected}, got {permutation.tolist()}")
-    if unsorted is not None and (order is None or not np.array_equal(np.argsort(order), unsorted)):
-        raise ValueError(f"{op}: {name}.unsorted_indices must be the inverse of sorted_indices, got {unsorted.tolist()}")
-    return batch_sizes, order
+
+
+def _require_permutation(op: str, name: str, permutation: Any, count: int) -> None:
+    """Refuse indices that are not each of the first integers once. `None` passes."""
+    if permutation is not None:
+        require_indices(op, name, permutation)
+        if permutation.ndim != 1 or not np.array_equal(np.sort(permutation), np.arange(count)):
+            raise ValueError(f"{op}: {name} must be a permutation of 0 … {count - 1}, got {permutation.tolist()}")

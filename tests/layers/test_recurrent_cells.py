@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import manual
+from manual.layers.recurrent_steps import gate, slope
 from reference.cases import OPERATIONS
 from reference.oracle import forward
 
@@ -81,6 +82,17 @@ def test_far_out_gates_are_open_or_closed(name, dtype):
     assert abs(grad_x[[0, 1, 3, 4]]).max() < 1e-30
     middle, _ = getattr(manual, name)(x[2], (h[2], h[2]) if name == "lstm_cell" else h[2], weights)
     np.testing.assert_allclose(middle[0] if isinstance(middle, tuple) else middle, new[2], rtol=1e-6)
+
+
+def test_gates_and_slopes_keep_their_digits(dtype):
+    """From where a gate is shut to where it is wide open, to six units of rounding each; 1 − σ would be off by 10⁸ of them."""
+    a = np.linspace(-80, 80, 100_001).astype(dtype)
+    exact = a.astype(np.longdouble)
+    opened, closed = gate(a)
+    truth = 1 / (1 + np.exp(-exact)), 1 / (1 + np.exp(exact))
+    for got, expected in zip((opened, closed, slope(opened, closed)), (*truth, truth[0] * truth[1]), strict=True):
+        assert got.dtype == dtype
+        assert (abs(got - expected) <= 3 * np.finfo(dtype).eps * expected).all()
 
 
 @pytest.mark.parametrize("name", ["lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell"])
