@@ -133,9 +133,9 @@ def _require_attn_mask(op: str, attn_mask: Array, shape: tuple[int, ...], is_cau
 
 def _by_heads(array: Array, batch: tuple[int, ...], enable_gqa: bool) -> Array:
     """An array (..., length, width) as (heads, length, width), repeated where it serves several heads."""
-    if enable_gqa:
-        array = np.repeat(array, batch[-1] // array.shape[-3], axis=-3)
     size = array.shape[-2:]
+    if enable_gqa and array.shape[-3] != batch[-1]:
+        array = np.repeat(array, batch[-1] // array.shape[-3], axis=-3)
     return np.broadcast_to(array, batch + size).reshape(math.prod(batch), *size)
 
 
@@ -144,10 +144,11 @@ def _of_array(grad: Array | None, array: Array, batch: tuple[int, ...], enable_g
     if grad is None:
         return None
     size = array.shape[-2:]
-    if enable_gqa:
-        several = array.shape[-3], batch[-1] // array.shape[-3]
-        return sum_to_shape(np.add.reduce(grad.reshape(*batch[:-1], *several, *size), axis=-3), array.shape)
-    return sum_to_shape(grad.reshape(batch + size), array.shape)
+    grad = grad.reshape(batch + size)
+    if enable_gqa and array.shape[-3] != batch[-1]:
+        served = array.shape[-3], batch[-1] // array.shape[-3]
+        grad = np.add.reduce(grad.reshape(*batch[:-1], *served, *size), axis=-3)
+    return sum_to_shape(grad, array.shape)
 
 
 class Scoring:

@@ -278,6 +278,14 @@ def test_refused_though_torch_takes_it_where_there_is_no_axis_of_heads():
         attention(Q, K, V, np.zeros(4))
 
 
+def test_no_heads_of_queries():
+    output, backward = attention(Q[:0], K, V, enable_gqa=True)
+    assert output.shape == (0, 3, 5)
+    grads = backward(output)
+    assert [grad.shape for grad in grads[:3]] == [(0, 3, 2), K.shape, V.shape]
+    assert not grads[1].any()
+
+
 def test_no_heads_are_refused():
     with pytest.raises(ValueError, match=r"^scaled_dot_product_attention: expected as many heads of q as of k and of v"):
         attention(Q, K[:0], V[:0], enable_gqa=True)

@@ -66,6 +66,7 @@ CANCELS = "grad_p − Σ p grad_p cancels where one key takes nearly everything"
 
 _plain, _two = _heads(), _heads(2)
 _gaps = [[9.0, 0, 0, 0], [0, 0, 8.5, 0], [-9.5, -9.0, -9.5, 0]]
+_alike = [[0.3, -1.2, 0.7], [0.3, -1.2, 0.7], [1.1, 0.4, -0.6], [-0.9, 0.8, 1.3]]
 # Scores of 1024, 1022, −1024, … without rounding
 _thousand = [[32.0, 0.0], [0.0, -32.0]], [[31.9375, 32.0], [32.0, -31.96875], [-32.0, -32.0]], normal(3, 2)
 _five = normal(5, 2), normal(5, 2), normal(5, 2)
@@ -90,7 +91,7 @@ _cases = (
     Case("added, with −∞", (*_two, _large_and_unseen), torch_loses=CANCELS),
     Case("scale", _plain, {"scale": 0.25}),
     Case("scale below 0", _plain, {"scale": -0.5}),
-    Case("groups of queries", (normal(4, 3, 2), normal(2, 4, 2), normal(2, 4, 3)), {"enable_gqa": True}, torch_loses=CANCELS),
+    Case("groups of queries", (normal(6, 3, 2), normal(2, 4, 2), normal(2, 4, 3)), {"enable_gqa": True}, torch_loses=CANCELS),
     Case("groups of another size for values", (normal(4, 3, 2), normal(2, 4, 2), normal(1, 4, 3)), {"enable_gqa": True}),
     Case(
         "groups, causal",
@@ -135,6 +136,11 @@ _cases = (
     Case("tiles, scores of a thousand", _thousand, {"scale": 1.0, "tile": 1}, torch_loses=CANCELS),
     Case("tiles, dropout of nothing", _two, {"dropout_p": 1e-300, "tile": 2}, torch_loses=CANCELS),
     Case("tiles, nearly all to one key", (*_plain, _gaps), {"tile": 3}, torch_loses=CANCELS),
+    Case(
+        "nearly all to two keys of one value",
+        (*_plain[:2], _alike, [[9.0, 9, 0, 0], [8, 9, 0, 0], [9, 9, 0, 1]]),
+        torch_loses=CANCELS,
+    ),
     Case("nearly all to one key", (*_plain, _gaps), torch_loses=CANCELS),
 )
 

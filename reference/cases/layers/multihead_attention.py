@@ -295,7 +295,7 @@ OPERATIONS = (
         small=Case(
             "8 × 4 × 16",
             ((normal(8, 4, 16),) * 3 + (normal(48, 16, scale=0.25), normal(48), None, None, normal(16, 16), normal(16))),
-            {**_constants, "need_weights": False},
+            {**_constants, "num_heads": 2, "need_weights": False},
         ),
         large=Case(
             "128 × 8 × 512, 8 heads",

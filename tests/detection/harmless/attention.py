@@ -17,6 +17,7 @@ HARMLESS = {
         ): UNLIKELY,
         ("dropping = ", "mask is None"): RANDOM,
         ("y, _, attend_backward = ", "attend(q_heads, k_heads, v_heads, scoring, dropping, scale=scale)"): MEMORY,
+        ("if enable_gqa and array.shape", "enable_gqa"): SLOWER,
         ("if tile is None:", "if False:"): SLOWER,
         ("kept.append(e)", "pass"): SLOWER,
         ("grad_mask = ", "np.zeros_like(scoring.mask)"): UNWANTED,
