@@ -62,6 +62,7 @@ from manual.module import *
 from manual.optimizers.adam import *
 from manual.optimizers.adamw import *
 from manual.optimizers.sgd import *
+from manual.parameter_containers import *
 from manual.threads import *
 
 __all__ = sorted(name for name, thing in vars().items() if getattr(thing, "__module__", "").startswith("manual."))

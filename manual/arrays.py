@@ -13,6 +13,14 @@ BOOL = np.dtype(bool)
 BITS: dict[np.dtype[Any], np.dtype[Any]] = {FLOAT32: np.dtype(np.int32), FLOAT64: np.dtype(np.int64)}
 
 
+def read_only(x: Any) -> Any:
+    """A view of an array that cannot be changed. What is no array stays what it is."""
+    if isinstance(x, np.ndarray):
+        x = x.view()
+        x.flags.writeable = False
+    return x
+
+
 def broadcast(op: str, **arrays: Array) -> tuple[Array, ...]:
     """The arrays, repeated to the shape to which all broadcast, without copies."""
     shape = broadcast_shape(op, **arrays)

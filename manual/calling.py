@@ -1,11 +1,10 @@
 """How a module calls its operation: arguments in the operation's order, gradients to those who own them."""
 
-import os
-import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from manual.contract import Backward, needed
+from manual.forks import RenewedLock
 from manual.parameter import Buffer, Parameter
 
 INPUT: Any = object()  # marks, among the arguments of an operation, what its module does not own
@@ -17,16 +16,7 @@ class Input(NamedTuple):
     data: Any
 
 
-_accumulating = threading.Lock()
-
-
-def _renew_lock() -> None:
-    global _accumulating
-    _accumulating = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_lock)  # the thread that holds the old one does not survive the fork
+_accumulating = RenewedLock()
 
 
 def call(op: Callable[..., tuple[Any, Backward]], *arguments: Any, **constants: Any) -> tuple[Any, Backward]:
@@ -65,7 +55,7 @@ def call(op: Callable[..., tuple[Any, Backward]], *arguments: Any, **constants: 
                 wanted.append(owner is not None and owner.requires_grad)
         grad_inputs = []
         grads = op_backward(grad_output, tuple(wanted))
-        with _accumulating:
+        with _accumulating.lock:
             for owner, grad in zip(owners, grads):
                 if owner is INPUT:
                     grad_inputs.append(grad)

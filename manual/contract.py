@@ -155,14 +155,27 @@ def require_integer(op: str, name: str, value: Any, least: int | None = None) ->
     return int(value)
 
 
-def require_integers(op: str, name: str, value: Any, count: int, least: int | None = None) -> tuple[int, ...]:
-    """So many integers, one for each axis; a single one stands for all, as in torch."""
+def per_axis(op: str, name: str, value: Any, count: int, expected: str, stretch: bool = False) -> tuple[Any, ...]:
+    """A value for each of so many axes: a single one stands for all, and so does the only one of a tuple if that may `stretch`."""
     if not isinstance(value, (tuple, list)):
-        return (require_integer(op, name, value, least),) * count
-    if len(value) not in (1, count):
-        raise ValueError(f"{op}: {name} must be an integer or {count} of them, got {value}")
-    integers = tuple([require_integer(op, name, each, least) for each in value])
-    return integers if len(value) == count else integers * count
+        return (value,) * count
+    if stretch and len(value) == 1:
+        return tuple(value) * count
+    if len(value) != count:
+        raise ValueError(f"{op}: {name} must be {expected} or {count} of them, got {value}")
+    return tuple(value)
+
+
+def require_integers(
+    op: str, name: str, value: Any, count: int, least: int | None = None, *, stretch: bool = True
+) -> tuple[int, ...]:
+    """So many integers, one for each axis. Most operations of torch `stretch` a tuple of one; those that do not say so."""
+    return tuple([require_integer(op, name, each, least) for each in per_axis(op, name, value, count, "an integer", stretch)])
+
+
+def require_numbers(op: str, name: str, value: Any, count: int, kind: str = "a number") -> tuple[float, ...]:
+    """So many real numbers of one of the kinds, one for each axis."""
+    return tuple([require_number(op, name, each, kind) for each in per_axis(op, name, value, count, "a number")])
 
 
 def require_axis(op: str, x: Array, dim: Any, name: str = "dim") -> int:

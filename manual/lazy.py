@@ -1,25 +1,15 @@
 """The mechanism of lazy modules: one size, that of the input, is left out of the constructor and read off the first input."""
 
-import os
-import threading
 from typing import Any
 
 import numpy as np
 
 from manual.contract import Array, Backward, require_floats, require_generator
+from manual.forks import RenewedLock
 from manual.module import Module
 from manual.parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter
 
-_beginning = threading.Lock()
-
-
-def _renew_lock() -> None:
-    global _beginning
-    _beginning = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_lock)  # the thread that holds the old one does not survive the fork
+_beginning = RenewedLock()
 
 
 class LazyModule(Module):
@@ -54,7 +44,7 @@ class LazyModule(Module):
 
     def begin(self, input: Array, *others: Any, axis: int) -> tuple[Any, Backward]:
         """Read the size off this axis of the input, become the namesake, and run its forward."""
-        with _beginning:
+        with _beginning.lock:
             if isinstance(self, LazyModule):  # no other thread was faster
                 self._become(input, axis)
         return self.forward(input, *others)

@@ -131,7 +131,7 @@ def blas_in_one_thread() -> Iterator[None]:
                 set_to(_blas_threads)
 
 
-@lru_cache(maxsize=1)
+@cache
 def _blas_setting() -> tuple[Callable[[], int], Callable[[int], None]] | None:
     """How many threads BLAS uses, and how to say so, if it is OpenBLAS, as in NumPy's wheels."""
     library = ctypes.CDLL(import_module("numpy._core._multiarray_umath").__file__)

@@ -230,7 +230,7 @@ def test_a_process_forked_during_a_first_call_can_make_its_own():
     program = """
 import os, numpy as np, manual
 from manual import lazy
-with lazy._beginning:
+with lazy._beginning.lock:
     child = os.fork()
     if not child:
         manual.LazyLinear(2)(np.ones((1, 3)))

@@ -9,7 +9,7 @@ import math
 import numpy as np
 from numpy.typing import DTypeLike
 
-from manual.arrays import sum_to_shape
+from manual.arrays import BITS, sum_to_shape
 from manual.contract import (
     Array,
     Backward,
@@ -208,7 +208,7 @@ def threshold(x: Array, /, *, threshold: float, value: float) -> tuple[Array, Ba
     """
     require_floats("threshold", "x", x)
     threshold, value = require_number("threshold", "threshold", threshold), require_number("threshold", "value", value)
-    bits = np.dtype(f"i{x.dtype.itemsize}")
+    bits = BITS[x.dtype]
     value_bits = np.asarray(value, x.dtype).view(bits)
 
     def chosen(x, out=None):

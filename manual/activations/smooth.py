@@ -76,7 +76,8 @@ def tanh(x: Array, /) -> tuple[Array, Backward]:
 
 
 def tanh_curve(x, out=None):
-    e = np.exp(-2.0 * abs(x))
+    with np.errstate(over="ignore"):  # where −2|x| is −∞, e is 0 as it should be
+        e = np.exp(-2.0 * abs(x))
     slope = e / np.square(1.0 + e)
     slope *= 4.0
     return np.tanh(x, out=out), slope

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from manual.files import output_file
-
 
 def number(kind: Callable[[str], Any], accepts: Callable[[Any], bool], expected: str) -> Callable[[str], Any]:
     """A number for which `accepts` is true. Anything else is refused by saying what was `expected`."""
@@ -19,13 +17,6 @@ def number(kind: Callable[[str], Any], accepts: Callable[[Any], bool], expected:
         raise argparse.ArgumentTypeError(f"expected {expected}, got {text!r}")
 
     return parse
-
-
-def picture_path(text: str) -> Path:
-    """A file that can be written, whose ending names a picture format."""
-    if Path(text).suffix.lower() not in (".png", ".pdf", ".svg"):
-        raise argparse.ArgumentTypeError(f"expected a file name that ends in .png, .pdf or .svg, got {text!r}")
-    return output_file(text)
 
 
 class Text(NamedTuple):

@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 import manual
-from manual.commands.options import Text, number, picture_path, seed, text_file
+from manual.commands import picture
+from manual.commands.options import Text, number, seed, text_file
 from manual.contract import Array
-from manual.files import written_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -127,9 +127,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--temperature", type=temperature, default=0.8, metavar="T", help="below 1 writes what is likelier (default: %(default)s)"
     )
     parser.add_argument("--seed", type=seed, default=0, metavar="N", help="of weights, windows, writing (default: %(default)s)")
-    parser.add_argument(
-        "--plot", type=picture_path, metavar="FILE", help="draw the losses to a .png, .pdf or .svg file (default: no picture)"
-    )
+    picture.add_plot(parser, "the losses")
 
 
 def run(args: argparse.Namespace, progress: Callable[[Iterable[int]], Iterable[int]]) -> None:
@@ -158,13 +156,7 @@ def run(args: argparse.Namespace, progress: Callable[[Iterable[int]], Iterable[i
             print(indented(write(net, args.context, LENGTH, args.temperature, generator)))
     print(f"\nThe loss on the last tenth, which was not trained on, is {reports[-1][1]:.4f} nats a byte.")
     if args.plot:
-        from matplotlib.figure import Figure
-
-        figure = Figure(figsize=(8, 5), layout="constrained")
-        draw(figure, losses, reports)
-        with written_whole(args.plot) as file:
-            figure.savefig(file, dpi=150)
-        print(f"The picture is in {args.plot}.")
+        picture.write(args.plot, 5.0, lambda figure: draw(figure, losses, reports))
 
 
 def indented(text: str) -> str:

@@ -9,6 +9,7 @@ from manual.axis_windows import AxisWindows, add, sliding
 from manual.contract import (
     Array,
     Backward,
+    per_axis,
     require_flags,
     require_floats,
     require_integer,
@@ -75,11 +76,8 @@ def _adaptive_avg_pool(op: str, axes: int, x: Array, output_size: OutputSize) ->
 
 def _bins(op: str, axes: int, x: Array, output_size: OutputSize) -> list[AxisWindows]:
     """The bins along each of the last axes."""
-    counts: list[Any] = list(output_size) if isinstance(output_size, (tuple, list)) else [output_size] * axes
-    if len(counts) != axes:
-        raise ValueError(f"{op}: output_size must be an integer or {axes} of them, got {output_size}")
     windows = []
-    for axis, count in zip(range(-axes, 0), counts):
+    for axis, count in zip(range(-axes, 0), per_axis(op, "output_size", output_size, axes, "an integer")):
         cells = x.shape[axis]
         if count is None and axes > 1 and count is not output_size:
             count = cells
@@ -92,17 +90,22 @@ def _bins(op: str, axes: int, x: Array, output_size: OutputSize) -> list[AxisWin
 
 
 def _uneven_bins(axis: int, cells: int, count: int) -> AxisWindows:
-    """So many bins that share an axis of so many cells, from ⌊i · cells / count⌋ to ⌈(i + 1) · cells / count⌉."""
+    """So many bins that share an axis of so many cells, some larger than others, or some overlapping."""
     behind = (slice(None),) * (-axis - 1)
-    bins = np.arange(count)
-    start = bins * cells // max(count, 1)
-    size = -(-(bins + 1) * cells // max(count, 1)) - start
+    start, end = bins(cells, count)
+    size = end - start
     taps = []
     for k in range(size.max(initial=0)):
         (seen,) = np.nonzero(size > k)
         taps.append(((..., seen, *behind), (..., start[seen] + k, *behind)))
     along = (count, *(1,) * len(behind))
     return AxisWindows(axis, start.reshape(along), 1, size.reshape(along), taps, add if count <= cells else np.add.at)
+
+
+def bins(cells: int, count: int) -> tuple[Array, Array]:
+    """Of each of so many bins that share so many cells evenly, start and end: ⌊i · cells / count⌋ and ⌈(i + 1) · cells / count⌉."""
+    i = np.arange(count)
+    return i * cells // count, -(-(i + 1) * cells // count)
 
 
 class _AdaptiveAvgPool(Module):

@@ -2,8 +2,10 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from manual.arrays import broadcast, sum_to_shape
 from manual.contract import (
@@ -28,7 +30,7 @@ def cosine_similarity(x1: Array, x2: Array, /, *, dim: int = 1, eps: float = 1e-
     """The cosine of the angle between two vectors.
 
     Forward:   c = x1 · x2 / (A₁ A₂),  A = max(‖x‖₂, eps)
-    Backward:  grad_x1 = (x2 / (A₁ A₂) − c x1 / (A₁ ‖x1‖₂)) g,  and grad_x2 likewise      (g = grad_c)
+    Backward:  grad_x1 = (x2 − x1 (x1 · x2) / (A₁ ‖x1‖₂)) g / (A₁ A₂),  and grad_x2 likewise      (g = grad_c)
     Shapes:    x1, x2 (...) broadcast to one another, c without the axis `dim` of what they broadcast to
     Corners:   where A = eps, the derivative of A is that of the norm nevertheless, as in torch; at x = 0 it is 0
     """
@@ -38,24 +40,25 @@ def cosine_similarity(x1: Array, x2: Array, /, *, dim: int = 1, eps: float = 1e-
     a, b = map(np.atleast_1d, broadcast(op, x1=x1, x2=x2))
     axis = require_axis(op, a, dim)
     a, b = np.moveaxis(a, axis, -1), np.moveaxis(b, axis, -1)
-    norm1, norm2 = np.sqrt(np.vecdot(a, a)), np.sqrt(np.vecdot(b, b))
+    dot, square1, square2 = np.vecdot(a, b), np.vecdot(a, a), np.vecdot(b, b)
+    norm1, norm2 = np.sqrt(square1), np.sqrt(square2)
     clamped1, clamped2 = np.maximum(norm1, eps), np.maximum(norm2, eps)
-    output = np.asarray(np.vecdot(a, b) / clamped1 / clamped2)
-    output.flags.writeable = False
+    output = dot / clamped1 / clamped2
     shape, dtype = output.shape, output.dtype
 
     def backward(grad_output, needs=None):
         need_x1, need_x2 = needed(op, needs, 2)
         g = cotangent(op, grad_output, shape, dtype)
 
-        def gradient(x, other, norm, clamped):
-            of_dot = g / clamped1 / clamped2
-            of_norm = g * output / clamped / (norm + (norm == 0.0))  # where x = 0 so is its product with this
-            return np.moveaxis(other * of_dot[..., None] - x * of_norm[..., None], -1, axis)
+        def gradient(x, other, square, norm, clamped):
+            along = dot / (square + (square == 0.0)) * (norm / clamped)  # where x = 0 so is its product with this
+            grad = other - x * along[..., None]
+            grad *= (g / clamped1 / clamped2)[..., None]
+            return np.moveaxis(grad, -1, axis)
 
         return (
-            sum_to_shape(gradient(a, b, norm1, clamped1), x1.shape) if need_x1 else None,
-            sum_to_shape(gradient(b, a, norm2, clamped2), x2.shape) if need_x2 else None,
+            sum_to_shape(gradient(a, b, square1, norm1, clamped1), x1.shape) if need_x1 else None,
+            sum_to_shape(gradient(b, a, square2, norm2, clamped2), x2.shape) if need_x2 else None,
         )
 
     return output, backward
@@ -104,7 +107,7 @@ def distance_between(op: str, x1: Array, x2: Array, *, p: float, eps: float) -> 
     difference += eps
     if math.isnan(p) or ((p < 0 or p == math.inf) and not difference.shape[-1]):
         raise ValueError(f"{op}: p must be a number that there is a norm for, got {p} for {difference.shape[-1]} numbers")
-    distance, norm_backward = _norm(difference, p)
+    distance, norm_backward = norm(difference, p)
     distance = np.asarray(distance)
     distance.flags.writeable = False
 
@@ -118,7 +121,7 @@ def distance_between(op: str, x1: Array, x2: Array, *, p: float, eps: float) -> 
     return distance, backward
 
 
-def _norm(x: Array, p: float, *, shared: bool = True) -> Norm:
+def norm(x: Array, p: float, *, shared: bool = True) -> Norm:
     """The norm along the last axis, and its gradient; with p = ±∞, whether those that tie share it."""
     if p == 2.0:
         return _euclidean_norm(x)
@@ -128,11 +131,13 @@ def _norm(x: Array, p: float, *, shared: bool = True) -> Norm:
 
 
 def _euclidean_norm(x: Array) -> Norm:
-    """The norm n = ‖x‖₂ along the last axis;  grad_x = x / n grad_n."""
+    """The norm n = ‖x‖₂ along the last axis;  grad_x = x / n · grad_n."""
     norm = np.sqrt(np.vecdot(x, x))
 
     def backward(grad_output):
-        return x * (grad_output / (norm + (norm == 0.0)))[..., None]  # where x = 0 so is the gradient, whatever it is divided by
+        slope = x / (norm + (norm == 0.0))[..., None]  # where x = 0 so is the slope, whatever it is divided by
+        slope *= grad_output[..., None]
+        return slope
 
     return norm, backward
 
@@ -203,16 +208,21 @@ def pdist(x: Array, /, *, p: float = 2.0) -> tuple[Array, Backward]:
     p = require_number("pdist", "p", p, "a number of at least 0")
     if x.ndim != 2:
         raise ValueError(f"pdist: x must have shape (N, D), got {x.shape}")
-    n = len(x)
-    distances, norm_backward = _norm(x[:, None] - x, p, shared=False)
-    i, j = np.triu_indices(n, 1)
-    output = distances[i, j]
+    pairs = _pairs(len(x), x.dtype)
+    output, norm_backward = norm(pairs @ x, p, shared=False)
+    output.flags.writeable = False
+    shape, dtype = output.shape, output.dtype
 
     def backward(grad_output, needs=None):
         if not needed("pdist", needs, 1)[0]:
             return (None,)
-        g = np.zeros((n, n), output.dtype)
-        g[i, j] = g[j, i] = cotangent("pdist", grad_output, output.shape, output.dtype)
-        return (np.add.reduce(norm_backward(g), axis=1),)
+        return (pairs.T @ norm_backward(cotangent("pdist", grad_output, shape, dtype)),)
 
     return output, backward
+
+
+def _pairs(n: int, dtype: Any) -> Any:
+    """The sparse matrix that takes n vectors to the differences of each two of them: in each row a 1 and a −1."""
+    i, j = np.triu_indices(n, 1)
+    signs = np.tile(np.array([1.0, -1.0], dtype), len(i))
+    return csr_array((signs, np.column_stack([i, j]).reshape(-1), np.arange(0, len(signs) + 1, 2)), shape=(len(i), n))

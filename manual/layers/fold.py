@@ -119,9 +119,7 @@ class _Windows:
 
 def _pair(op: str, name: str, value: Any, least: int) -> Sizes:
     """A number for each axis. Here torch does not let a single one in a tuple stand for both."""
-    if isinstance(value, (tuple, list)) and len(value) != 2:
-        raise ValueError(f"{op}: {name} must be an integer or 2 of them, got {value}")
-    return require_integers(op, name, value, 2, least)
+    return require_integers(op, name, value, 2, least, stretch=False)
 
 
 class Unfold(Module):

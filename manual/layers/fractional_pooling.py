@@ -6,13 +6,14 @@ from typing import Any
 import numpy as np
 
 from manual.axis_windows import AxisWindows
-from manual.contract import Array, Backward, require_flags, require_floats, require_generator, require_integers, require_number
+from manual.contract import Array, Backward, require_flags, require_floats, require_generator, require_integers, require_numbers
 from manual.layers.max_pooling import Sizes, largest_of_windows, require_images
 from manual.module import Module
 
 __all__ = ["FractionalMaxPool2d", "FractionalMaxPool3d", "fractional_max_pool2d", "fractional_max_pool3d"]
 
 Ratios = float | tuple[float, ...]  # one for each axis, or one for all
+RATIO = "a number from 0 to 1"
 
 
 def fractional_max_pool2d(
@@ -103,20 +104,12 @@ def _fractional_max_pool(
 def _counts(op: str, sizes: tuple[int, ...], output_size: Sizes | None, output_ratio: Ratios | None) -> tuple[int, ...]:
     """How many windows there are along each axis."""
     if output_ratio is not None:
-        ratios = require_ratios(op, output_ratio, len(sizes))
+        ratios = require_numbers(op, "output_ratio", output_ratio, len(sizes), RATIO)
         if output_size is None:
             return tuple([int(size * ratio) for size, ratio in zip(sizes, ratios)])
     elif output_size is None:
         raise ValueError(f"{op}: output_size or output_ratio must be given")
     return require_integers(op, "output_size", output_size, len(sizes), 0)
-
-
-def require_ratios(op: str, output_ratio: Ratios, axes: int) -> tuple[float, ...]:
-    """So many ratios, one for each axis; a single one stands for all."""
-    ratios = output_ratio if isinstance(output_ratio, (tuple, list)) else (output_ratio,) * axes
-    if len(ratios) != axes:
-        raise ValueError(f"{op}: output_ratio must be a number or {axes} of them, got {output_ratio}")
-    return tuple([require_number(op, "output_ratio", ratio, "a number from 0 to 1") for ratio in ratios])
 
 
 def _require_samples(op: str, samples: Array, shape: tuple[int, ...]) -> None:
@@ -166,7 +159,8 @@ class _FractionalMaxPool(Module):
         if (output_size is None) == (output_ratio is None):
             raise ValueError(f"{op}: output_size or output_ratio must be given, and not both, got {output_size} and {output_ratio}")
         axes = int(op[-2])
-        if output_ratio is not None and not all(0 < ratio < 1 for ratio in require_ratios(op, output_ratio, axes)):
+        ratios = () if output_ratio is None else require_numbers(op, "output_ratio", output_ratio, axes, RATIO)
+        if not all(0 < ratio < 1 for ratio in ratios):
             raise ValueError(f"{op}: output_ratio must be between 0 and 1, got {output_ratio}")
         require_generator(op, generator)
         self.kernel_size, self.output_size, self.output_ratio = kernel_size, output_size, output_ratio

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from manual.arrays import column_sums, sum_to_shape
+from manual.arrays import column_sums, read_only, sum_to_shape
 from manual.contract import (
     Array,
     Backward,
@@ -230,9 +230,9 @@ class Identity(Module):
     def __init__(self, *_: Any, **__: Any) -> None: ...
 
     def forward(self, input: Any) -> tuple[Any, Backward]:
-        """Return `input` itself."""
+        """Return `input`, read-only."""
 
         def backward(grad_output, needs=None):
             return (grad_output if needed("Identity", needs, 1)[0] else None,)
 
-        return input, backward
+        return read_only(input), backward

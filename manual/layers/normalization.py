@@ -134,7 +134,7 @@ def rms_norm(
     """Divide each sample by its root mean square over its last axes, then scale it.
 
     Forward:   x̂ = x / σ,  σ = √(mean(x²) + eps),  y = weight · x̂
-    Backward:  ĝ = weight · grad_y;  grad_x = (ĝ − x̂ · mean(ĝ · x̂)) / σ
+    Backward:  ĝ = weight · grad_y;  grad_x = (ĝ − x · mean(ĝ · x) / σ²) / σ
                grad_weight = Σ grad_y · x̂      (Σ over samples)
     Shapes:    x, y (..., *normalized_shape); weight (*normalized_shape). Without `eps`, it is the machine epsilon of the dtype
     Source:    Zhang & Sennrich 2019, Root Mean Square Layer Normalization
@@ -149,8 +149,9 @@ def rms_norm(
 
 def _rms_norm(x, weight, *, eps):
     size = max(x.shape[1], 1)
-    inverse = 1.0 / np.sqrt(np.vecdot(x, x) / size + eps)
-    x_hat = x * inverse[:, None]
+    square = np.vecdot(x, x) / size + eps
+    root = np.sqrt(square)
+    x_hat = x / root[:, None]
     x_hat.flags.writeable = False
 
     def backward(g, needs):
@@ -158,9 +159,9 @@ def _rms_norm(x, weight, *, eps):
         grad_x = None
         if need_x:
             g_hat = g if weight is None else g * weight
-            grad_x = x_hat * (np.vecdot(g_hat, x_hat) / -size)[:, None]
+            grad_x = x * (np.vecdot(g_hat, x) / -size / square)[:, None]
             grad_x += g_hat
-            grad_x *= inverse[:, None]
+            grad_x /= root[:, None]
         return grad_x, np.einsum("nl,nl->l", g, x_hat) if need_weight else None
 
     return (affine(x_hat, weight, None),), backward

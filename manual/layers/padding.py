@@ -165,10 +165,7 @@ class _Padding(Module):
     value: float | None = None
 
     def __init__(self, padding: int | tuple[int, ...]) -> None:
-        name, count = type(self).__name__, 2 * self.axes
-        if isinstance(padding, (tuple, list)) and len(padding) != count:
-            raise ValueError(f"{name}: padding must be an integer or {count} of them, got {padding}")
-        self.padding = require_integers(name, "padding", padding, count)
+        self.padding = require_integers(type(self).__name__, "padding", padding, 2 * self.axes, stretch=False)
 
     def forward(self, input: Array) -> tuple[Array, Backward]:
         """Add `padding` to the last axes, or cut it off."""

@@ -17,6 +17,7 @@ from manual.contract import (
     require_integer,
     require_number,
 )
+from manual.layers.distance import norm
 from manual.module import Module
 from manual.rows import by_groups, by_rows
 
@@ -58,47 +59,18 @@ def normalize(x: Array, /, *, p: float = 2.0, dim: int | tuple[int, ...] | None 
 
 
 def _normalize(x, *, p, eps):
-    norm, slope = _norm(x, p)
-    length = np.maximum(norm, eps)[:, None]
+    n, norm_backward = norm(x, p)
+    length = np.maximum(n, eps)[:, None]
     y = x / length
     y.flags.writeable = False
-    free = norm >= eps
+    free = n >= eps
 
     def backward(g, needs):
-        grad = g - slope() * (np.vecdot(g, y) * free)[:, None]
+        grad = g - norm_backward(np.vecdot(g, y) * free)
         grad /= length
         return (grad,)
 
     return y, backward
-
-
-def _norm(x: Array, p: float) -> tuple[Array, Callable[[], Any]]:
-    """The p-norm n of each row, and what gives its slope ∂n/∂x."""
-    if p == 2.0:
-        norm = np.sqrt(np.vecdot(x, x))
-        return norm, lambda: x / _divisor(norm)
-    size = np.abs(x)
-    if p == 0.0:
-        return np.count_nonzero(x, axis=1).astype(x.dtype), lambda: 0.0
-    extreme = (np.maximum if p > 0.0 else np.minimum).reduce(size, axis=1)
-    if math.isinf(p):
-        chosen = (size == extreme[:, None]) * np.sign(x)
-        return extreme, lambda: chosen / np.count_nonzero(size == extreme[:, None], axis=1).astype(x.dtype)[:, None]
-    with np.errstate(divide="ignore"):  # with p < 0, an x of 0 makes n = 0
-        powers = (size / _divisor(extreme)) ** p  # relative to the largest, or the smallest, so that nothing overflows
-        norm = extreme * np.add.reduce(powers, axis=1) ** (1.0 / p)
-
-    def slope():
-        relative = size / _divisor(norm)
-        np.power(relative, p - 1.0, out=relative, where=size > 0.0)  # 0 at x = 0, even for p < 1
-        return relative * np.sign(x)
-
-    return norm, slope
-
-
-def _divisor(norm: Array) -> Array:
-    """The norm of each row beside the row, and 1 where it is 0, so that 0 is divided by it."""
-    return np.where(norm == 0.0, norm.dtype.type(1.0), norm)[:, None]
 
 
 def _require_axes(op: str, x: Array, dim: Any) -> tuple[int, ...]:

@@ -19,8 +19,9 @@ from manual.contract import (
     require_flags,
     require_floats,
     require_integers,
-    require_number,
+    require_numbers,
 )
+from manual.layers.adaptive_pooling import bins
 from manual.module import Module
 
 __all__ = ["Upsample", "UpsamplingBilinear2d", "UpsamplingNearest2d", "interpolate", "upsample"]
@@ -166,8 +167,7 @@ def _nearest(n: int, m: int, scale: float | None, exact: bool, dtype: Any) -> tu
 
 def _area(n: int, m: int) -> tuple[Array, Array]:
     """The mean of all inputs that an output overlaps, be it in part."""
-    i = np.arange(m)
-    start, end = i * n // m, -(-(i + 1) * n // m)
+    start, end = bins(n, m)
     index = start + np.arange((end - start).max(initial=1))[:, None]
     return np.minimum(index, end - 1), (index < end) / (end - start)
 
@@ -220,9 +220,7 @@ def _sizes(
     if recompute_scale_factor is not None:
         require_flags(op, recompute_scale_factor=recompute_scale_factor)
     if size is not None:
-        if isinstance(size, (tuple, list)) and len(size) != count:
-            raise ValueError(f"{op}: size must be an integer or {count} of them, got {size}")
-        size = require_integers(op, "size", size, count, least)
+        size = require_integers(op, "size", size, count, least, stretch=False)
         if scale_factor is not None:
             raise ValueError(f"{op}: scale_factor must be None where size is given, got {scale_factor}")
         if recompute_scale_factor:
@@ -230,20 +228,11 @@ def _sizes(
         return size, by_size
     if scale_factor is None:
         raise ValueError(f"{op}: size must be given, or scale_factor")
-    factors = _factors(op, scale_factor, count)
+    factors = require_numbers(op, "scale_factor", scale_factor, count, "a finite number of at least 0")
     size = tuple([int(n * factor) for n, factor in zip(shape, factors)])
     if min(size) < least:
         raise ValueError(f"{op}: scale_factor must leave at least one pixel along each axis of {shape}, got {scale_factor}")
     return size, by_size if recompute_scale_factor else factors
-
-
-def _factors(op: str, scale_factor: Any, count: int) -> tuple[float, ...]:
-    """One factor for each axis; a single one stands for all."""
-    if not isinstance(scale_factor, (tuple, list)):
-        scale_factor = (scale_factor,) * count
-    if len(scale_factor) != count:
-        raise ValueError(f"{op}: scale_factor must be a number or {count} of them, got {scale_factor}")
-    return tuple([require_number(op, "scale_factor", scale, "a finite number of at least 0") for scale in scale_factor])
 
 
 def _require_mode(op: str, x: Array, mode: str, align_corners: Any, antialias: Any) -> None:

@@ -38,6 +38,13 @@ def test_known_values(name, constants, x, value, slope):
     assert_known(name, constants, [x], [value], [slope], rtol=1e-15)
 
 
+def test_tanh_of_the_largest_numbers(dtype):
+    """Twice the number overflows, tanh does not, nor is there a warning."""
+    largest = np.finfo(dtype).max
+    value, slope = value_and_slope(manual.tanh, np.array([-largest, largest], dtype))
+    assert (value.tolist(), slope.tolist()) == ([-1.0, 1.0], [0.0, 0.0])
+
+
 def test_tanhshrink_keeps_its_digits_near_zero():
     """X³/3 − 2x⁵/15 and x² − 2x⁴/3, to the digits that are written here."""
     assert_known("tanhshrink", {}, [1e-5], [3.3333333332e-16], [9.99999999933333e-11], rtol=1e-14)

@@ -21,6 +21,7 @@ MACHINERY = {
     "lazy.py",
     "module.py",
     "multihead_arguments.py",
+    "parameter_containers.py",
     "rows.py",
     "sparse.py",
     "strips.py",

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 
 import manual
 from reference.case import Case, ModuleCase, Operation, build, normal
-from reference.exact import detach, mp, parts
+from reference.exact import detach, each, mp, parts
 
 
 def _cosine_similarity(x1, x2, dim=1, eps=1e-8):
@@ -34,9 +34,17 @@ def norm(x, p):
 
 
 def distance(a, b, p, eps):
-    """Terms of the norm of the difference, one for what each of its entries moves."""
-    difference = np.atleast_1d(a - b) + eps
-    return [norm(detach(difference), p), *parts(lambda moved: norm(moved, p), difference)]
+    """Terms of the norm of the difference: for each entry two, as it is a sum itself, of a − b and eps, which can cancel."""
+    apart = np.atleast_1d(a - b)
+    difference = apart + eps
+    terms = [norm(detach(difference), p)]
+    for k, term in enumerate(parts(lambda moved: norm(moved, p), difference)):
+        share = _ratio(detach(apart[..., k]), detach(difference[..., k]))
+        terms += [term * share, term * (1 - share)]
+    return terms
+
+
+_ratio = each(lambda part, whole: part / whole if whole else mp.one, 2)
 
 
 def _pairwise_distance(x1, x2, p=2.0, eps=1e-6, keepdim=False):
