@@ -132,7 +132,7 @@ def measure_module(case: ModuleCase, dtype: Any, seed: int = 0, ours: Any = manu
             parameters = {name: parameter for name, parameter in namesake.named_parameters() if parameter.requires_grad}
             function = partial(case.call, case.torch(namesake), names)
             namesakes.append(namesake)
-            return oracle.Call(function, inputs, {}, wanted(case.inputs, inputs), parameters)
+            return oracle.Call(function, inputs, {}, wanted(case.inputs, inputs), parameters, case.inputs.zero)
 
         narrow = call(kind)
         draw = generator(case.name, case.inputs.label, seed, "cotangent")

@@ -141,8 +141,9 @@ def multi_head_attention_forward(
         need = dict(zip(ARGUMENTS, needed(op, needs, len(ARGUMENTS))))
         grads: dict[str, Any] = {}
         grad_y, grad_w = cotangents(op, grad_output, outputs)
-        need_out = need["out_proj_weight"], need["out_proj_bias"]
-        grad_y, grads["out_proj_weight"], grads["out_proj_bias"] = out_backward(inside(grad_y), (True, *need_out))
+        grad_y, grads["out_proj_weight"], grads["out_proj_bias"] = out_backward(
+            inside(grad_y), (True, need["out_proj_weight"], need["out_proj_bias"])
+        )
         if grad_w is not None and average_attn_weights:
             grad_w = np.broadcast_to((grad_w / num_heads).reshape(batch, 1, *shape[2:]), shape)
         grad_w = None if grad_output[1] is None else grad_w.reshape(y.shape[:2] + shape[3:])

@@ -4,9 +4,9 @@ By operation or module: how the statement begins, and what stands there instead.
 more, fails the test.
 """
 
-from tests.detection.harmless import activations, layers, losses, transformers
+from tests.detection.harmless import activations, attention, layers, losses, transformers
 
-HARMLESS = activations.HARMLESS | layers.HARMLESS | losses.HARMLESS | transformers.HARMLESS
+HARMLESS = activations.HARMLESS | attention.HARMLESS | layers.HARMLESS | losses.HARMLESS | transformers.HARMLESS
 
 # Functions that are not broken here, and why.
 BROKEN_ELSEWHERE = {
