@@ -128,7 +128,8 @@ def language_model(batch: int, length: int) -> TrainingStep:
 
 def encoder_block(width: int, heads: int, hidden: int, batch: int, length: int) -> TrainingStep:
     """A layer of a Transformer that normalises first, without dropout, of which each side would draw its own."""
-    net = build("TransformerEncoderLayer", width, heads, hidden, 0.0, batch_first=True, norm_first=True, dtype="float32")
+    layer = build("TransformerEncoderLayer", width, heads, hidden, 0.0, batch_first=True, norm_first=True, dtype="float32")
+    net = build("Sequential", layer)
     x, target = np.random.default_rng(1).standard_normal((2, batch, length, width), dtype=np.float32)
     return TrainingStep(net, "MSELoss", 0.01, x, target, _state(net), tolerance=1e-2)
 
