@@ -8,7 +8,7 @@ import torch
 
 from benchmarks.workloads import ForwardBackward, TrainingStep
 from manual.contract import Array
-from reference import structure
+from reference import structure, twins
 from reference.cases import OPERATIONS
 from reference.oracle import to_torch
 
@@ -27,7 +27,7 @@ class Residual(torch.nn.Module):
         return torch.relu(x + self.body(x))
 
 
-LIBRARY = SimpleNamespace(**vars(torch.nn), Residual=Residual)
+LIBRARY = SimpleNamespace(**vars(twins.LIBRARY), Residual=Residual)
 
 Call = Callable[[], Any]
 Results = dict[str, Array]

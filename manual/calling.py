@@ -1,7 +1,9 @@
 """How a module calls its operation: arguments in the operation's order, gradients to those who own them."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from inspect import signature
+from types import NoneType
+from typing import Any, NamedTuple, get_args
 
 from manual.contract import Backward, needed
 from manual.forks import RenewedLock
@@ -17,6 +19,13 @@ class Input(NamedTuple):
 
 
 _accumulating = RenewedLock()
+
+
+def array_names(forward: Callable[..., Any]) -> list[str]:
+    """The arguments of a module's forward that are arrays, and not options: for each of them its backward has a gradient."""
+    options = {bool, int, float, str, NoneType, tuple[int, ...]}
+    parameters = signature(forward).parameters.values()
+    return [p.name for p in parameters if p.kind != p.VAR_KEYWORD and not {*(get_args(p.annotation) or (p.annotation,))} <= options]
 
 
 def call(op: Callable[..., tuple[Any, Backward]], *arguments: Any, **constants: Any) -> tuple[Any, Backward]:

@@ -1,9 +1,11 @@
 """Modules that hold modules."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any, Self, overload
 
 from manual.arrays import read_only
+from manual.calling import array_names
 from manual.contract import Backward, needed
 from manual.module import Module, require_name, without_backward
 
@@ -111,7 +113,7 @@ class ModuleList(_Sequence):
 
 
 class Sequential(_Sequence):
-    """Modules one after another: each takes the output of the one before.
+    """Modules one after another: each takes the output of the one before, as its first input.
 
     Forward:   y = fₙ(… f₂(f₁(x)))
     Backward:  the chain rule, last module first: grad_x = J₁ᵀ J₂ᵀ … Jₙᵀ grad_y
@@ -147,9 +149,9 @@ class Sequential(_Sequence):
             while not wanted and stop < len(modules) and not modules[stop].learns():
                 stop += 1  # before the first module that learns, nobody needs a gradient
             for i in range(len(modules) - 1, stop, -1):
-                (grad_output,) = backwards[i](grad_output)
+                grad_output, *_ = backwards[i](grad_output)
             if stop < len(modules):
-                (grad_output,) = backwards[stop](grad_output, needs)
+                grad_output, *_ = backwards[stop](grad_output, None if wanted else (False,) * _inputs(modules[stop]))
             return (grad_output if wanted else None,)
 
         return input, backward
@@ -168,6 +170,16 @@ class Sequential(_Sequence):
 
     def __iadd__(self, other: "Sequential") -> Self:
         return self.extend(other) if isinstance(other, Sequential) else NotImplemented
+
+
+def _inputs(module: Module) -> int:
+    """For how many inputs its backward has needs."""
+    method = type(module).forward
+    own = vars(module).get("forward", method)
+    return _arrays(method) - 1 if own is method else _arrays(own)  # of a method, the module itself is no input
+
+
+_arrays = lru_cache(lambda forward: len(array_names(forward)))
 
 
 class ModuleDict(_Container):

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache, partial
-from types import NoneType
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch.nn.modules.lazy import LazyModuleMixin
 
 import manual
+from manual.calling import array_names
 from manual.lazy import LazyModule
 from reference import exact, oracle, structure
 from reference.case import Case, ModuleCase, Operation, generator
@@ -119,7 +118,7 @@ def measure_module(case: ModuleCase, dtype: Any, seed: int = 0, ours: Any = manu
     `ours` and `theirs` are the libraries that have the classes.
     """
     module = _construct(case, ours, dtype, seed)
-    names = _array_names(module.forward)
+    names = array_names(module.forward)
     arguments = case.build(names, dtype, seed)
     namesakes: list[torch.nn.Module] = []
 
@@ -178,7 +177,7 @@ def _construct(case: ModuleCase, library: Any, dtype: Any, seed: int) -> Any:
 
 def _first_call(case: ModuleCase, module: Any, convert: Callable[[Any], Any]) -> None:
     """Let the first input tell a lazy module its shapes."""
-    names = _array_names(getattr(manual, case.name).forward)
+    names = array_names(getattr(manual, case.name).forward)
     case.call(module, names, *structure.apply(convert, case.build(names, np.float64)))
 
 
@@ -190,13 +189,6 @@ def _namesake(case: ModuleCase, library: Any, state: Mapping[str, Any], dtype: A
         _first_call(case, module, lambda a: torch.tensor(a, dtype=kind))
     module.load_state_dict({name: torch.tensor(value) for name, value in state.items()})
     return module.train(case.training)
-
-
-def _array_names(forward: Callable[..., Any]) -> list[str]:
-    """The arguments of a module's forward that are arrays, and not options."""
-    options = {bool, int, float, str, NoneType, tuple[int, ...]}
-    parameters = inspect.signature(forward).parameters.values()
-    return [p.name for p in parameters if not {*(get_args(p.annotation) or (p.annotation,))} <= options]
 
 
 def _hold(

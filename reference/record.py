@@ -27,9 +27,10 @@ def allowed_beside(torch_ratio: float) -> float:
 def rule() -> str:
     """The rule in words, the same wherever it is stated."""
     return (
-        f"A case passes with an r of at most {LIMIT:g}, or of {ILL_CONDITIONED:g} × torch's in float32 where the conditioning of a "
-        f"long composition forbids that (in float64, where torch itself is the judge, twice as much). An operation passes if its cases do, and if its worst r, where torch itself loses no "
-        f"digits, is at most max({BESIDE_TORCH:g}, {TIMES_TORCH:g} × torch's worst)."
+        f"A case passes with an r of at most {LIMIT:g}, or of {ILL_CONDITIONED:g} × torch's worst in float32 where the "
+        f"conditioning of a long composition forbids that (in float64, where torch itself is the judge, twice as much). An "
+        f"operation passes if its cases do, and if its worst r, where torch itself loses no digits, is at most "
+        f"max({BESIDE_TORCH:g}, {TIMES_TORCH:g} × torch's worst)."
     )
 
 

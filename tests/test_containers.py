@@ -266,3 +266,31 @@ def test_containers_without_forward_say_so(container):
 
 
 # -- ParameterList and ParameterDict
+
+
+# -- Modules of several inputs
+
+
+def test_the_first_of_several_inputs_is_the_output_before():
+    """The others are not given: a mask has its default."""
+    layer = manual.TransformerEncoderLayer(4, 2, 6, 0.0)
+    net = manual.Sequential(layer, manual.Linear(4, 3), manual.Linear(3, 4), manual.TransformerEncoderLayer(4, 2, 6, 0.0))
+    x = np.random.default_rng(0).standard_normal((3, 2, 4))
+    output, backward = net(x)
+    (grad,) = backward(output)
+    assert grad.shape == x.shape
+    learnt = {name: parameter.grad for name, parameter in net.named_parameters()}
+    assert all(each is not None for each in learnt.values())
+    net.zero_grad()
+    calls, forward = [], layer.self_attn.forward
+
+    def spied(*inputs, **options):
+        attended, attention_backward = forward(*inputs, **options)
+        return attended, lambda grad, needs=None: (calls.append(needs), attention_backward(grad, needs))[1]
+
+    layer.self_attn.forward = spied
+    _, backward = net(x)
+    assert backward(output, (False,)) == (None,)
+    assert calls == [(False,) * 5]
+    for name, parameter in net.named_parameters():
+        np.testing.assert_array_equal(parameter.grad, learnt[name], err_msg=name)

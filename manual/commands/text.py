@@ -156,7 +156,7 @@ def run(args: argparse.Namespace, progress: Callable[[Iterable[int]], Iterable[i
             print(indented(write(net, args.context, LENGTH, args.temperature, generator)))
     print(f"\nThe loss on the last tenth, which was not trained on, is {reports[-1][1]:.4f} nats a byte.")
     if args.plot:
-        picture.write(args.plot, 6, lambda figure: draw(figure, losses, reports))
+        picture.write(args.plot, 5.0, lambda figure: draw(figure, losses, reports))
 
 
 def indented(text: str) -> str:

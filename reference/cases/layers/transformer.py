@@ -15,8 +15,7 @@ CAUSAL = np.where(LATER, -np.inf, 0.0)
 HIDDEN = np.array([[False, True, False], [False, False, True]])  # of each query, a key
 LAST = np.array([[False, False, True], [False, False, False]])  # of the first sequence, the last key
 
-STACKED = "in a stack of layers and norms rounding grows from one to the next; where the memory is the same nearly everywhere, or\
- one key takes nearly all, what is left of a gradient is less than that"
+ALIKE = "behind a norm the memory is nearly the same everywhere: of the gradient of a query little is left, which rounding moves"
 
 
 def _cases(module: Build, *cases: Case, training: bool = True) -> tuple[ModuleCase, ...]:
@@ -65,7 +64,7 @@ _decoder_layers = (
         Case("a batch", (_tgt, _memory)),
         Case("no batch", (normal(2, 4), normal(3, 4))),
         Case("masks and paddings", (_tgt, _memory, LATER[:2, :2], HIDDEN, LAST[:, 1:], LAST)),
-        Case("masks of numbers", (_tgt, _memory, *_numbers), ill_conditioned=STACKED),
+        Case("masks of numbers", (_tgt, _memory, *_numbers), ill_conditioned=ALIKE),
         Case("causal", (_tgt, _memory, LATER[:2, :2]), {"tgt_is_causal": True}),
         Case("causal memory", (_src, _memory, None, LATER), {"memory_is_causal": True}),
     ),
@@ -93,31 +92,27 @@ def _stack(kind: str, *args: Any, **kwargs: Any) -> Build:
     return build(f"Transformer{kind}", layer, 2, *args)
 
 
-def _stacked(label: str, arrays: tuple[Any, ...], constants: dict[str, Any] | None = None, **kwargs: Any) -> Case:
-    return Case(label, arrays, constants or {}, ill_conditioned=STACKED, **kwargs)
-
-
 _stacks = (
     *_cases(
         _stack("Encoder"),
-        _stacked("two layers", (_from,)),
-        _stacked("masks of numbers", (_from, normal(3, 3), normal(1, 3))),
-        _stacked("a mask that is causal", (_from, LATER)),
-        _stacked("causal, of numbers", (_from, CAUSAL), zero=("grad_1",)),
-        _stacked("causal, and said not to be", (_from, CAUSAL), {"is_causal": False}),
+        Case("two layers", (_from,)),
+        Case("masks of numbers", (_from, normal(3, 3), normal(1, 3))),
+        Case("a mask that is causal", (_from, LATER)),
+        Case("causal, of numbers", (_from, CAUSAL), zero=("grad_1",)),
+        Case("causal, and said not to be", (_from, CAUSAL), {"is_causal": False}),
     ),
-    *_cases(_stack("Encoder", build("LayerNorm", WIDE)), _stacked("a last norm", (_from,))),
-    *_cases(_stack("Encoder", batch_first=True), _stacked("batch first", (normal(1, 3, WIDE),))),
+    *_cases(_stack("Encoder", build("LayerNorm", WIDE)), Case("a last norm", (_from,))),
+    *_cases(_stack("Encoder", batch_first=True), Case("batch first", (normal(1, 3, WIDE),))),
     *_cases(
         _stack("Decoder"),
-        _stacked("two layers", (_to, _from)),
-        _stacked("masks of numbers", (_to, _from, *_masks_of_numbers)),
-        _stacked("a mask that is causal", (_to, _from, LATER[:2, :2])),
-        _stacked("causal, of numbers", (_to, _from, CAUSAL[:2, :2]), zero=("grad_2",)),
-        _stacked("causal, and said not to be", (_to, _from, CAUSAL[:2, :2]), {"tgt_is_causal": False}),
-        _stacked("causal memory", (_from, _from, None, LATER), {"memory_is_causal": True}),
+        Case("two layers", (_to, _from)),
+        Case("masks of numbers", (_to, _from, *_masks_of_numbers)),
+        Case("a mask that is causal", (_to, _from, LATER[:2, :2])),
+        Case("causal, of numbers", (_to, _from, CAUSAL[:2, :2]), zero=("grad_2",)),
+        Case("causal, and said not to be", (_to, _from, CAUSAL[:2, :2]), {"tgt_is_causal": False}),
+        Case("causal memory", (_from, _from, None, LATER), {"memory_is_causal": True}),
     ),
-    *_cases(_stack("Decoder", build("LayerNorm", WIDE)), _stacked("a last norm", (_to, _from))),
+    *_cases(_stack("Decoder", build("LayerNorm", WIDE)), Case("a last norm", (_to, _from))),
 )
 
 
@@ -125,25 +120,29 @@ def _transformer(dropout: float = 0.0, **kwargs: Any) -> Build:
     return build("Transformer", WIDE, 2, 1, 1, 6, dropout, **{"activation": "gelu", **kwargs})
 
 
+def _both(label: str, arrays: tuple[Any, ...], constants: dict[str, Any] | None = None) -> Case:
+    return Case(label, arrays, constants or {}, ill_conditioned=ALIKE)
+
+
 _hints = {"src_is_causal": True, "tgt_is_causal": True, "memory_is_causal": True}
 
 _transformers = (
     *_cases(
         _transformer(),
-        _stacked("a batch", (normal(3, 2, WIDE), normal(2, 2, WIDE))),
-        _stacked("no batch", (normal(3, WIDE), normal(2, WIDE))),
-        _stacked("hints", (_from, _from, LATER, LATER, LATER), _hints),
+        _both("a batch", (normal(3, 2, WIDE), normal(2, 2, WIDE))),
+        _both("no batch", (normal(3, WIDE), normal(2, WIDE))),
+        _both("hints", (_from, _from, LATER, LATER, LATER), _hints),
     ),
     *_cases(
         _transformer(norm_first=True),
-        _stacked("masks", (_from, _to, LATER, LATER[:2, :2], HIDDEN, LAST[:1], LAST[1:, 1:], LAST[:1])),
-        _stacked("masks of numbers", (_from, _to, normal(3, 3), *_masks_of_numbers[:2], normal(1, 3), *_masks_of_numbers[2:])),
+        _both("masks", (_from, _to, LATER, LATER[:2, :2], HIDDEN, LAST[:1], LAST[1:, 1:], LAST[:1])),
+        _both("masks of numbers", (_from, _to, normal(3, 3), *_masks_of_numbers[:2], normal(1, 3), *_masks_of_numbers[2:])),
     ),
-    *_cases(_transformer(batch_first=True, norm_first=True), _stacked("batch first", (normal(1, 3, WIDE), normal(1, 2, WIDE)))),
-    *_cases(_transformer(activation="relu", layer_norm_eps=0.5, bias=False), _stacked("relu, eps, no bias", (_from, _to))),
-    *_cases(_transformer(custom_encoder=_stack("Encoder")), _stacked("custom encoder", (_from, _to))),
-    *_cases(_transformer(custom_decoder=_stack("Decoder")), _stacked("custom decoder", (_from, _to))),
-    *_cases(_transformer(dropout=0.1), _stacked("in evaluation", (_from, _to)), training=False),
+    *_cases(_transformer(batch_first=True, norm_first=True), _both("batch first", (normal(1, 3, WIDE), normal(1, 2, WIDE)))),
+    *_cases(_transformer(activation="relu", layer_norm_eps=0.5, bias=False), _both("relu, eps, no bias", (_from, _to))),
+    *_cases(_transformer(custom_encoder=_stack("Encoder")), _both("custom encoder", (_from, _to))),
+    *_cases(_transformer(custom_decoder=_stack("Decoder")), _both("custom decoder", (_from, _to))),
+    *_cases(_transformer(dropout=0.1), _both("in evaluation", (_from, _to)), training=False),
 )
 
 MODULES = (*_encoder_layers, *_decoder_layers, *_stacks, *_transformers)

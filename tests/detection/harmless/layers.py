@@ -286,6 +286,9 @@ HARMLESS: dict[str, dict[tuple[str, str], str]] = {
         ("batch, _, *sizes = ", "0"): REFUSED,
     },
     "dropout": {
+        ("if not training or", "not training"): SLOWER,
+        ("if not training or", "mask is None"): RANDOM,
+        ("if not training or", "p == 0"): "torch drops nothing where p is 0; the chapter's own tests give a mask that does",
         ("if mask is not None:", "if True:"): RANDOM,
         ("return np.random.default_rng(", "np.random.default_rng(generator).random(shape, np.float32) <= 1.0 - p"): RANDOM,
         ("return np.random.default_rng(", "np.random.default_rng(generator).random(shape, np.float32) >= 1.0 - p"): RANDOM,
