@@ -42,8 +42,8 @@ def dropout(
     Backward:  grad_x = s grad_y;  in evaluation grad_x = grad_y
     Shapes:    x, y (...); `mask` has the shape of x, and is drawn by `generator` unless given: True, with probability 1 − p, where
                x is kept
-    Corners:   what is dropped is multiplied by 0, so that ∞ and NaN become NaN; p = 1 drops everything. In evaluation, and where p is
-               0 and no mask given, y shares the memory of x, and is read-only
+    Corners:   what is dropped is multiplied by 0, so that ∞ and NaN become NaN; p = 1 drops everything. In evaluation, and where
+               p = 0 and no mask is given, y shares the memory of x, and is read-only
     Source:    Srivastava, Hinton, Krizhevsky, Sutskever & Salakhutdinov 2014, Dropout
     """
     require_floats("dropout", "x", x)
