@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from contextvars import copy_context
+from contextvars import ContextVar, copy_context
 from functools import cache, lru_cache
 from importlib import import_module
 
@@ -28,6 +28,8 @@ ALIGNED = 1024  # elements: parts begin at a multiple of it, as vector instructi
 BUFFER = 512  # elements: where rows are shorter than its buffer, NumPy copies a column into it before it combines them
 
 _threads = 0  # 0 until somebody sets it
+
+_sharing = ContextVar("sharing", default=False)  # whether this thread works on a share already, so that it gets no help
 
 _setting_blas = threading.Lock()
 _without_blas_threads = 0  # how many callers want BLAS without threads of its own
@@ -76,7 +78,7 @@ if hasattr(os, "register_at_fork"):
 
 def in_threads(task: Callable[[int], None], count: int) -> None:
     """Call task(0) … task(count − 1), in any order; the calling thread does its share, so no number of callers can block."""
-    threads = min(get_num_threads(), count) if count > 1 else 1
+    threads = min(get_num_threads(), count) if count > 1 and not _sharing.get() else 1
     if threads == 1:
         for i in range(count):
             task(i)
@@ -93,6 +95,7 @@ def in_threads(task: Callable[[int], None], count: int) -> None:
 
     with blas_in_one_thread(), np.errstate():  # at its end NumPy's settings are again what they were, the size of its buffer too
         np.setbufsize(BUFFER)
+        token = _sharing.set(True)
         helping: list[Future[None]] = []
         with suppress(RuntimeError):  # no thread is to be had, as while the interpreter exits: the caller does it all
             for _ in range(threads - 1):
@@ -102,6 +105,7 @@ def in_threads(task: Callable[[int], None], count: int) -> None:
             work()
         finally:
             left.clear()
+            _sharing.reset(token)
             for helper in helping:
                 helper.result()
 

@@ -60,6 +60,8 @@ def small_parts(monkeypatch):
         monkeypatch.setattr(f"manual.windows.{name}", 3)
     for name in ("LARGE", "BLOCK", "ROWS"):
         monkeypatch.setattr(f"manual.strips.{name}", 3)
+    for name in ("LARGE", "PART"):
+        monkeypatch.setattr(f"manual.batches.{name}", 3)
     monkeypatch.setattr("manual.elementwise.LARGE", 3)
     monkeypatch.setattr("manual.threads.LARGE", 3)
     monkeypatch.setattr("manual.threads.PART", 3)

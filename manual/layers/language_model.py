@@ -8,6 +8,7 @@ has a bias; and one table turns tokens into vectors, and vectors into the scores
 import numpy as np
 from numpy.typing import DTypeLike
 
+from manual.batches import by_batch
 from manual.containers import ModuleList
 from manual.contract import Array, Backward, needed, require_dtype, require_generator, require_integer, require_number
 from manual.layers.attention import scaled_dot_product_attention
@@ -169,6 +170,11 @@ class LanguageModel(Module):
 
     def forward(self, input: Array) -> tuple[Array, Backward]:
         """The scores after each of the tokens, of which `input` (N, T) or (T) has the numbers."""
+        if getattr(input, "ndim", None) != 2:
+            return self._read(input)
+        return by_batch("LanguageModel", self._read, input, input.size * self.embedding.embedding_dim)
+
+    def _read(self, input: Array) -> tuple[Array, Backward]:
         x, embedding_backward = self.embedding(input)
         backwards = []
         for layer in self.layers:

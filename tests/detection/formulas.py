@@ -14,6 +14,7 @@ from pathlib import Path
 # Files that hold no formula of an operation: mechanisms, checks, and what modules are made of. They have tests of their own.
 MACHINERY = {
     "arrays.py",
+    "batches.py",
     "containers.py",
     "contract.py",
     "elementwise.py",

@@ -106,6 +106,20 @@ def test_refusals(settings, message):
         manual.LanguageModel(**dict(zip(names, SIZES)) | settings)
 
 
+@pytest.mark.usefixtures("threads", "small_parts")
+def test_in_parts_as_one_text_after_another():
+    net, single, tokens = model(), model(), np.concatenate((TOKENS, TOKENS[:, ::-1], TOKENS[:1]))
+    output, backward = net(tokens)
+    g = np.random.default_rng(1).standard_normal(output.shape)
+    assert backward(g) == (None,)
+    for text, own, cotangent in zip(tokens, output, g, strict=True):
+        expected, single_backward = single(text)
+        np.testing.assert_allclose(own, expected, rtol=1e-10, atol=1e-12)
+        single_backward(cotangent)
+    for (name, parameter), other in zip(net.named_parameters(), single.parameters(), strict=True):
+        np.testing.assert_allclose(parameter.grad, other.grad, rtol=1e-9, atol=1e-11, err_msg=name)
+
+
 def test_tokens_beyond_the_table_are_refused():
     with pytest.raises(ValueError, match=r"^embedding: x must hold rows from 0 to 10, got 11"):
         model()(np.array([3, 11]))
