@@ -1,7 +1,6 @@
 """The workloads in torch eager, step by step as on the other side. NumPy only carries the numbers in and out."""
 
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -9,6 +8,7 @@ import torch
 from benchmarks.workloads import ForwardBackward, TrainingStep
 from manual.contract import Array
 from reference import structure, twins
+from reference.case import Library
 from reference.cases import OPERATIONS
 from reference.oracle import to_torch
 
@@ -27,7 +27,7 @@ class Residual(torch.nn.Module):
         return torch.relu(x + self.body(x))
 
 
-LIBRARY = SimpleNamespace(**vars(twins.LIBRARY), Residual=Residual)
+LIBRARY = Library(**vars(twins.LIBRARY), Residual=Residual)
 
 Call = Callable[[], Any]
 Results = dict[str, Array]

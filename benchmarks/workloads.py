@@ -6,7 +6,6 @@ Both sides get the same workload, with every array that it starts from. No torch
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,9 +14,9 @@ import manual
 from manual.commands.digits import Residual
 from manual.contract import Array
 from reference import structure
-from reference.case import Build, build
+from reference.case import Build, Library, build
 
-LIBRARY = SimpleNamespace(**vars(manual), Residual=Residual)  # where `manual` finds the names of networks
+LIBRARY = Library(**vars(manual), Residual=Residual)  # where `manual` finds the names of networks
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from torch.nn.modules.lazy import LazyModuleMixin
 
 import manual
 from manual.calling import array_names
+from manual.contract import Array
 from manual.lazy import LazyModule
 from reference import exact, oracle, structure
 from reference.case import Case, ModuleCase, Operation, generator
@@ -114,28 +115,15 @@ def measure_module(case: ModuleCase, dtype: Any, seed: int = 0, ours: Any = manu
     """Carry the state of a module across, and compare outputs, gradients of the inputs and of every parameter.
 
     The judge is torch in float64, on the same numbers; the scale is the largest |J|ᵀ|g| of an array, from torch's Jacobian. (The
-    operations within have their own cases, judged element by element; here it is the wiring that is under test.)
+    definitions, which know more, judge the operation.) Buffers must be the same after the forward.
     `ours` and `theirs` are the libraries that have the classes.
     """
     module = _construct(case, ours, dtype, seed)
     names = array_names(module.forward)
     arguments = case.build(names, dtype, seed)
-    namesakes: list[torch.nn.Module] = []
 
     def against(kind: Any) -> Reference:
-        state, arguments = _construct(case, ours, kind, seed).state_dict(), case.build(names, kind, seed)
-
-        def call(dtype: Any) -> oracle.Call:
-            namesake = _namesake(case, theirs, state, dtype)
-            inputs = structure.as_floats(arguments, dtype)
-            parameters = {name: parameter for name, parameter in namesake.named_parameters() if parameter.requires_grad}
-            function = partial(case.call, case.torch(namesake), names)
-            namesakes.append(namesake)
-            return oracle.Call(function, inputs, {}, wanted(case.inputs, inputs), parameters, case.inputs.zero)
-
-        narrow = call(kind)
-        draw = generator(case.name, case.inputs.label, seed, "cotangent")
-        return _judged(narrow, call(np.dtype(np.float64)), cotangent(narrow.output, draw), kind)
+        return _module_reference(case, ours, theirs, kind, seed)[0]
 
     def run() -> tuple[Any, Gradients]:
         output, backward = case.call(module, names, *arguments)
@@ -148,12 +136,32 @@ def measure_module(case: ModuleCase, dtype: Any, seed: int = 0, ours: Any = manu
         return output, gradients
 
     agreement = _hold(case.name, case.inputs, dtype, against, arguments, run)
-    return replace(agreement, complaints=(*agreement.complaints, *_other_buffers(module, namesakes[-1])))
+    buffers = _module_reference(case, ours, theirs, np.dtype(dtype), seed)[1]
+    return replace(agreement, complaints=(*agreement.complaints, *_other_buffers(module, buffers)))
 
 
-def _other_buffers(module: Any, namesake: torch.nn.Module) -> list[str]:
+@cache
+def _module_reference(case: ModuleCase, ours: Any, theirs: Any, dtype: Any, seed: int) -> tuple[Reference, dict[str, Array]]:
+    """What a module is held against, and the buffers of torch's after its forward in float64."""
+    module = _construct(case, ours, dtype, seed)
+    state, names = module.state_dict(), array_names(module.forward)
+    arguments = case.build(names, dtype, seed)
+
+    def call(kind: Any) -> tuple[torch.nn.Module, oracle.Call]:
+        namesake = _namesake(case, theirs, state, kind)
+        inputs = structure.as_floats(arguments, kind)
+        parameters = {name: parameter for name, parameter in namesake.named_parameters() if parameter.requires_grad}
+        function = partial(case.call, case.torch(namesake), names)
+        return namesake, oracle.Call(function, inputs, {}, wanted(case.inputs, inputs), parameters, case.inputs.zero)
+
+    (_, narrow), (judge, judging) = call(dtype), call(np.dtype(np.float64))
+    draw = generator(case.name, case.inputs.label, seed, "cotangent")
+    judged = _judged(narrow, judging, cotangent(narrow.output, draw), dtype)
+    return judged, {name: oracle.to_numpy(buffer) for name, buffer in judge.named_buffers()}
+
+
+def _other_buffers(module: Any, theirs: dict[str, Array]) -> list[str]:
     """Which buffers a forward has left otherwise than torch in float64."""
-    theirs = {name: oracle.to_numpy(buffer) for name, buffer in namesake.named_buffers()}
     room = {name: 30 * np.finfo(buffer.dtype).eps if buffer.dtype.kind == "f" else 0 for name, buffer in module.named_buffers()}
     return [
         f"{name} is {buffer}, and not {theirs[name]} as torch's"

@@ -7,6 +7,7 @@ import zlib
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -83,6 +84,13 @@ class Operation:
     def chapter(self) -> str:
         """The chapter of `manual` in which it stands, as layers/linear."""
         return "/".join(self.manual.__module__.split(".")[1:])
+
+
+class Library(SimpleNamespace):
+    """Where classes are found by name, as in `manual` and `torch.nn`; like these it can be a key."""
+
+    def __hash__(self) -> int:
+        return id(self)
 
 
 @dataclass(frozen=True)

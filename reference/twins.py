@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from reference.case import Library
 
 
 def rotary_embedding(x: Tensor, base: float = 10_000.0, offset: int = 0) -> Tensor:
@@ -122,4 +122,4 @@ class LanguageModel(nn.Module):
 
 
 TWINS = {twin.__name__: twin for twin in (DecoderBlock, GeGLU, GroupedQueryAttention, LanguageModel, SwiGLU)}
-LIBRARY = SimpleNamespace(**vars(nn), **TWINS)
+LIBRARY = Library(**vars(nn), **TWINS)

@@ -2,7 +2,6 @@
 
 import inspect
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +10,7 @@ import torch
 import manual
 from reference import exact
 from reference.agreement import measure, measure_module
-from reference.case import Case, ModuleCase, Operation, build, normal
+from reference.case import Case, Library, ModuleCase, Operation, build, normal
 from reference.cases import OPERATIONS
 
 DTYPES = ["float64", "float32"]
@@ -270,7 +269,7 @@ MASKED = ModuleCase(
 
 
 def module_complaints(module, case=MASKED, dtype="float64"):
-    ours, theirs = SimpleNamespace(Scale=module), SimpleNamespace(Scale=TorchScale)
+    ours, theirs = Library(Scale=module), Library(Scale=TorchScale)
     return measure_module(case, dtype, ours=ours, theirs=theirs).complaints
 
 
@@ -323,7 +322,7 @@ def off_by(noise):
 
             return output, noisy
 
-    return SimpleNamespace(**{**vars(manual), "Linear": Noisy})
+    return Library(**{**vars(manual), "Linear": Noisy})
 
 
 def test_a_gradient_that_is_zero_by_cancellation_is_judged_where_it_arises():
