@@ -89,8 +89,7 @@ class Operation:
 class Library(SimpleNamespace):
     """Where classes are found by name, as in `manual` and `torch.nn`; like these it can be a key."""
 
-    def __hash__(self) -> int:
-        return id(self)
+    __hash__ = object.__hash__  # type: ignore[assignment]  # a SimpleNamespace has none
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """How a module calls its operation: arguments in their places, gradients that add up, and what nobody needs."""
 
-import itertools
 import re
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ import pytest
 import manual
 from manual.calling import array_names
 from manual.module import Buffer
-from reference import structure
+from tests.test_contract import assert_same, choices_of_needs
 from tests.test_module import cotangent_of, network, run
 from tests.test_repr import BUILT, build
 
@@ -243,13 +243,23 @@ def test_a_gradient_goes_no_further_than_the_first_module_that_learns():
 
 @pytest.mark.parametrize("case", BUILT)
 def test_what_is_needed_of_a_module(case):
-    """Whatever else is needed, a gradient is the same, and `None` where it is not: with and without parameters."""
-    output, backward = build(case)(*case.inputs.build(case.name, np.float64))
-    everything = backward(cotangent_of(output))
-    for needs in itertools.product((True, False), repeat=len(everything)):
-        for grad, all_along, need in zip(backward(cotangent_of(output), needs), everything, needs, strict=True):
-            for got, expected in zip(structure.leaves(grad), structure.leaves(all_along if need else None), strict=True):
-                np.testing.assert_array_equal(got, expected, strict=expected is not None)
+    """Whatever else is needed, a gradient is the same, of an input or of a parameter, and `None` where it is not needed."""
+    module = build(case)
+    output, backward = module(*case.inputs.build(case.name, np.float64))
+
+    def found(needs=None):
+        module.zero_grad()
+        return backward(cotangent_of(output), needs), [parameter.grad for parameter in module.parameters()]
+
+    alike = partial(np.testing.assert_allclose, rtol=1e-12, atol=1e-13)
+    everything, learnt = found()
+    for learns in (True, False):
+        module.requires_grad_(learns)
+        for needs in choices_of_needs(len(everything)):
+            grads, of_parameters = found(needs)
+            expected = tuple(grad if need else None for grad, need in zip(everything, needs, strict=True))
+            # A convolution goes another way where not both its gradients are needed
+            assert_same((grads, of_parameters), (expected, learnt if learns else [None] * len(learnt)), alike)
 
 
 @pytest.mark.parametrize("case", BUILT)

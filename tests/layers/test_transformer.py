@@ -219,6 +219,43 @@ def test_a_causal_mask_is_found_out(kind, change, causal):
     assert told == [causal, True, False, False, False]
 
 
+def test_what_layers_are_told_of_masks():
+    """A Transformer hands hints on to its stacks, and these hand them on to their layers."""
+    told = {}
+
+    class Layer(manual.Module):
+        def __init__(self, name, count):
+            self.name, self.count = name, count
+
+        def forward(self, input, *arrays, **hints: bool):
+            told[self.name] = hints
+            return input, lambda g, needs=None: (g, *[None] * (self.count - 1))
+
+    encoder, decoder = manual.TransformerEncoder(Layer("encoder", 3), 1), manual.TransformerDecoder(Layer("decoder", 6), 1)
+    model, x = manual.Transformer(*SIZES, custom_encoder=encoder, custom_decoder=decoder), numbers(3, 2, 4)
+    for src, tgt, memory in ((True, False, False), (False, True, False), (False, False, True)):
+        model(x, x, src_is_causal=src, tgt_is_causal=tgt, memory_is_causal=memory)
+        assert told == {"encoder": {"is_causal": src}, "decoder": {"tgt_is_causal": tgt, "memory_is_causal": memory}}
+
+
+def test_three_layers_are_three_in_a_row():
+    stack, x = manual.TransformerEncoder(ENCODER(dropout=0.0, norm_first=True), 3), numbers(3, 2, 4)
+    output, backward = stack(x)
+    steps = []
+    for layer in stack.layers:
+        x, layer_backward = layer(x)
+        steps.append(layer_backward)
+    np.testing.assert_array_equal(output, x)
+    grad = g = rng(1).standard_normal(output.shape)
+    for layer_backward in reversed(steps):
+        grad, *_ = layer_backward(grad)
+    once = [parameter.grad for parameter in stack.parameters()]
+    stack.zero_grad()
+    np.testing.assert_array_equal(backward(g)[0], grad)
+    for parameter, expected in zip(stack.parameters(), once, strict=True):
+        np.testing.assert_array_equal(parameter.grad, expected)
+
+
 def test_float32_stays_float32():
     model = manual.Transformer(*SIZES, dtype=np.float32, activation="gelu")
     src = numbers(3, 2, 4).astype(np.float32)
