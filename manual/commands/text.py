@@ -150,10 +150,9 @@ def run(args: argparse.Namespace, progress: Callable[[Iterable[int]], Iterable[i
         if (done + 1) * REPORTS // args.steps > done * REPORTS // args.steps:
             reports.append((done + 1, mean_loss(net, unseen, args.context)))
             recent = np.mean(losses[-(args.steps // REPORTS + 1) :])
-            print(
-                f"step {done + 1}, {time.perf_counter() - start:.0f} s: loss {recent:.4f}, on the last tenth {reports[-1][1]:.4f}"
-            )
-            print(indented(write(net, args.context, LENGTH, args.temperature, generator)))
+            passed = time.perf_counter() - start
+            print(f"step {done + 1}, {passed:.0f} s: loss {recent:.4f}, on the last tenth {reports[-1][1]:.4f}")
+            print(indented(write(net, args.context, LENGTH, args.temperature, generator)), flush=True)
     print(f"\nThe loss on the last tenth, which was not trained on, is {reports[-1][1]:.4f} nats a byte.")
     if args.plot:
         picture.write(args.plot, 5.0, lambda figure: draw(figure, losses, reports))
