@@ -17,7 +17,7 @@ from reference.record import rule
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-OPERATION, _, LOOP, MINIBATCHES, FREEZING, SAVING, OWN = BLOCKS
+OPERATION, _, LOOP, MINIBATCHES, FREEZING, SAVING, OWN, SEQUENCES = BLOCKS
 
 
 def test_the_operation_shown_is_the_one_that_runs():
@@ -83,6 +83,13 @@ def test_an_operation_of_ones_own(learnt):
     np.testing.assert_allclose(grad_x, frequency * np.cos(frequency * x))
     np.testing.assert_allclose(grad_frequency, (x * np.cos(frequency * x))[0])
     assert names["net"][1].frequency.grad.any()
+
+
+def test_sequences(learnt):
+    names = run(SEQUENCES, learnt)
+    assert names["output"].shape == (20, 3, 16)
+    assert names["grad_sequences"].shape == names["sequences"].shape
+    assert all(parameter.grad is not None for name in ("lstm", "layer") for parameter in names[name].parameters())
 
 
 def test_the_agreement_shown_is_in_the_generated_page():
