@@ -11,18 +11,6 @@ its `__all__` what it offers.
 
 __version__ = "0.1.0"
 
-import sys
-
-try:
-    import numpy  # noqa: F401
-    import scipy  # noqa: F401
-except ModuleNotFoundError as missing:
-    if sys.argv[:1] != ["-m"]:  # which stands there while Python looks for the command that it is to run
-        raise
-    from reference.installation import how_to_install
-
-    sys.exit(f"python -m manual needs {missing.name}, which is not installed: {how_to_install('command')}")
-
 from manual.activations.exponential import *
 from manual.activations.gated import *
 from manual.activations.hard import *
@@ -62,6 +50,8 @@ from manual.losses.multi_margin import *
 from manual.losses.regression import *
 from manual.losses.similarity import *
 from manual.module import *
+from manual.optimizers.adam import *
+from manual.optimizers.adamw import *
 from manual.optimizers.sgd import *
 from manual.parameter_containers import *
 from manual.threads import *

@@ -236,14 +236,6 @@ def test_a_missing_package_is_named(monkeypatch, tmp_path, package, module):
     assert exit.value.code == f"python -m manual needs {package}, which is not installed: {how_to_install('command')}"
 
 
-def test_without_numpy_the_command_says_what_to_install():
-    """With -S, Python does not look where packages are installed."""
-    command_line, root = [sys.executable, "-S", "-m", "manual"], Path(__file__).parents[1]
-    done = subprocess.run(command_line, cwd=root, env={}, capture_output=True, text=True, encoding="utf-8", check=False)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.splitlines() == ['python -m manual needs numpy, which is not installed: python -m pip install ".[command]"']
-
-
 def test_an_interruption_ends_cleanly(monkeypatch, capsys, tmp_path):
     def interrupt(_):
         raise KeyboardInterrupt

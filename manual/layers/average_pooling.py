@@ -169,7 +169,7 @@ def sums_of_windows(x: Array, windows: list[AxisWindows]) -> tuple[Array, Callab
 
 def _sums_along(x: Array, windows: AxisWindows) -> Array:
     """Along one axis, the sum of each window."""
-    y = np.zeros(windows.pooled(x.shape), x.dtype)
+    y = np.zeros_like(x, shape=windows.pooled(x.shape))
     for seen, cells in windows.taps:
         y[seen] += x[cells]
     return y

@@ -8,6 +8,8 @@ A convolution has three arrays, images x, a kernel W and outputs y. Each two of 
 
 with stride s, dilation d and padding p; outside of the image x is 0, and Σ_i runs over all images too. A convolution correlates;
 its backward spreads and pairs. A transposed convolution, in the next chapter, spreads; its backward correlates and pairs.
+
+With a stride of 1, to spread is to correlate too: each x_c(j) is then a sum over neighbours in y, by a kernel that is turned round.
 """
 
 import math
@@ -17,7 +19,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from manual.arrays import column_sums, row_sums
 from manual.contract import (
     Array,
     Backward,
@@ -35,7 +36,7 @@ from manual.contract import (
 from manual.initialization import uniform_fan_in
 from manual.layers.padding import pad
 from manual.module import Module, Parameter
-from manual.windows import Sizes, Windows
+from manual.windows import Sizes, Windows, come_last
 
 __all__ = ["Conv1d", "Conv2d", "Conv3d", "conv1d", "conv2d", "conv3d"]
 
@@ -77,9 +78,10 @@ def convolution(
     if any(span > n for span, n in zip(spanned, padded)):
         raise ValueError(f"{op}: the kernel must fit into the padded input, {padded}, got one that spans {spanned}")
     counts = tuple([(n - span) // s + 1 for n, span, s in zip(padded, spanned, stride)])
-    windows = Windows(size, kernel, stride, dilation, before, counts)
     images = batch(x, axes)
-    output = correlate(images, weight, windows, groups)
+    images_last = come_last(images, len(weight), size)
+    windows = Windows(size, kernel, stride, dilation, before, counts, images_last)
+    output, _ = correlate(images, weight, None, windows, groups)
     if bias is not None:
         output += bias.reshape(-1, *(1,) * axes)
     outputs_shape = output.shape
@@ -89,10 +91,15 @@ def convolution(
     def backward(grad_output, needs=None):
         need_x, need_weight, need_bias = needed(op, needs, 3)
         grad_y = cotangent(op, grad_output, shape, dtype).reshape(outputs_shape)
-        grad_x = spread(grad_y, weight, windows, groups).reshape(x.shape) if need_x else None
-        grad_weight = pair(images, grad_y, weight.shape, windows, groups) if need_weight else None
+        grad_x = grad_weight = None
+        if need_x and need_weight:
+            grad_x, grad_weight = spread_and_pair(images, weight, grad_y, windows, groups)
+        elif need_x:
+            grad_x = spread(grad_y, weight, windows, groups)
+        elif need_weight:
+            _, grad_weight = correlate(images, None, grad_y, windows, groups)
         grad_bias = sum_by_channel(grad_y) if need_bias and bias is not None else None
-        return grad_x, grad_weight, grad_bias
+        return None if grad_x is None else grad_x.reshape(x.shape), grad_weight, grad_bias
 
     return output, backward
 
@@ -100,47 +107,71 @@ def convolution(
 # -- The three products. The columns of a block are what its windows see, one below the other; each group has a matrix of its own.
 
 
-def correlate(x: Array, weight: Array, windows: Windows, groups: int) -> Array:
-    """Σ_c,k Wₒ_c(k) x_c(s·i + d·k − p): the kernel as a matrix, times the columns."""
-    matrices = weight.reshape(groups, len(weight) // groups, -1)
-    y = np.empty((len(x), len(weight), *windows.counts), x.dtype)
+def correlate(x: Array, weight: Any, y: Any, windows: Windows, groups: int) -> tuple[Any, Any]:
+    """The products with the columns of x: a weight correlated with x, and y paired with x; `None` for what lacks its factor."""
+    inputs, outputs = x.shape[1] // groups, (y.shape[1] if weight is None else len(weight)) // groups
+    # If the rows of the kernel are long enough, only they are written out: each row has a product, and the products are added up
+    shifts = 1 if inputs * (math.prod(windows.kernel[1:]) - 1) >= outputs else 0
+    rows, height = windows.kernel[:shifts], inputs * math.prod(windows.kernel[shifts:])
+    here, there = range(2, 2 + shifts), range(shifts)  # the axis of the rows, in a kernel and in its matrices
+    correlated: Any = None
+    if weight is not None:
+        matrices = np.moveaxis(weight, here, there).reshape(-1, groups, outputs, height)
+        correlated = windows.zeros(len(x), len(weight), windows.counts, x.dtype)
 
-    def correlate_block(block):
-        columns = windows.gather(x, block).reshape(groups, matrices.shape[2], -1)
-        y_block = windows.of_block(y, block)
-        y_block[...] = np.matmul(matrices, columns).reshape(y_block.shape)
+    def products_of_block(block):
+        seen = [columns.reshape(groups, height, -1) for columns in windows.gather(x, block, shifts)]
+        if correlated is not None:
+            total = np.matmul(matrices[0], seen[0])
+            for matrix, columns in zip(matrices[1:], seen[1:]):
+                total += np.matmul(matrix, columns)
+            part = windows.of_block(correlated, block)
+            part[...] = total.reshape(part.shape)
+        if y is None:
+            return None
+        y_block = windows.of_block(y, block).reshape(groups, outputs, -1)
+        return np.stack([np.matmul(y_block, columns.swapaxes(1, 2)) for columns in seen])
 
-    windows.by_blocks(correlate_block, len(x), x.shape[1])
-    return y
+    paired = windows.by_blocks(products_of_block, len(x), groups * height)
+    if y is None:
+        return correlated, None
+    total = sum(paired, np.zeros((math.prod(rows), groups, outputs, height), x.dtype))
+    kernels = total.reshape(*rows, groups * outputs, inputs, *windows.kernel[shifts:])
+    return correlated, np.ascontiguousarray(np.moveaxis(kernels, there, here))
 
 
 def spread(y: Array, weight: Array, windows: Windows, groups: int) -> Array:
     """Σ_o,i Wₒ_c(k) yₒ(i): the transposed matrix times y gives columns, each of whose numbers is added where it belongs."""
     matrices = weight.reshape(groups, len(weight) // groups, -1).swapaxes(1, 2)
-    x = np.zeros((len(y), groups * weight.shape[1], *windows.size), y.dtype)
+    x = windows.zeros(len(y), groups * weight.shape[1], windows.size, y.dtype)
 
     def spread_block(block):
         y_block = windows.of_block(y, block).reshape(groups, matrices.shape[2], -1)
         windows.scatter_add(np.matmul(matrices, y_block), x, block)
 
-    windows.by_blocks(spread_block, len(x), x.shape[1])
+    windows.by_blocks(spread_block, len(x), x.shape[1] * math.prod(windows.kernel))
     return x
 
 
-def pair(x: Array, y: Array, shape: Sizes, windows: Windows, groups: int) -> Array:
-    """Σ_i yₒ(i) x_c(s·i + d·k − p): y times the transposed columns."""
-    rows, columns = shape[0] // groups, math.prod(shape[1:])
+def spread_and_pair(x: Array, weight: Array, y: Array, windows: Windows, groups: int) -> tuple[Array, Array]:
+    """A weight spread by y, and y paired with x."""
+    no_fewer = all(count >= cells for count, cells in zip(windows.counts, windows.size))
+    if max(windows.stride) == 1 and no_fewer and y.shape[1] <= 2 * x.shape[1]:
+        # Both are made of the columns of y, which are not far more than those of x
+        images, kernel = correlate(y, turned(weight, groups), x, windows.turned(), groups)
+        return images, turned(kernel, groups)
+    return spread(y, weight, windows, groups), correlate(x, None, y, windows, groups)[1]
 
-    def pair_block(block):
-        x_columns = windows.gather(x, block).reshape(groups, columns, -1)
-        return np.matmul(windows.of_block(y, block).reshape(groups, rows, -1), x_columns.swapaxes(1, 2))
 
-    return sum(windows.by_blocks(pair_block, len(x), x.shape[1]), np.zeros((groups, rows, columns), x.dtype)).reshape(shape)
+def turned(weight: Array, groups: int) -> Array:
+    """The kernel that correlates y where `weight` spreads it: inputs and outputs change places, and all its axes run backwards."""
+    by_group = weight.reshape(groups, -1, *weight.shape[1:]).swapaxes(1, 2)
+    return np.ascontiguousarray(np.flip(by_group, tuple(range(3, by_group.ndim)))).reshape(-1, *by_group.shape[2:])
 
 
 def sum_by_channel(y: Array) -> Array:
     """The sum over all images and places."""
-    return column_sums(row_sums(y.reshape(math.prod(y.shape[:2]), math.prod(y.shape[2:]))).reshape(y.shape[:2]))
+    return np.einsum("ncl->c", y.reshape(*y.shape[:2], math.prod(y.shape[2:])))
 
 
 def conv1d(

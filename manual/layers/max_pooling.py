@@ -198,11 +198,11 @@ def _largest_of_images(
 def _largest_along(x: Array, windows: AxisWindows) -> tuple[Array, Array]:
     """Along one axis, the largest number of each window and the place in the window where it is."""
     shape = windows.pooled(x.shape)
-    y = np.full(shape, -np.inf, x.dtype)
-    place = np.empty(shape, np.min_scalar_type(len(windows.taps)))
+    y = np.full_like(x, -np.inf, shape=shape)
+    place = np.empty_like(x, np.min_scalar_type(len(windows.taps)), shape=shape)
     place[...] = np.maximum(-(windows.start // windows.dilation), 0)  # the first that is not padding
     for k, (seen, cells) in enumerate(windows.taps):
-        candidate = np.ascontiguousarray(x[cells])
+        candidate = x[cells].copy("K")
         if k == 0:
             y[seen] = candidate
             continue
@@ -217,13 +217,14 @@ def _largest_along(x: Array, windows: AxisWindows) -> tuple[Array, Array]:
 
 def _to_largest_along(grad_y: Array, windows: AxisWindows, shape: tuple[int, ...], place: Array) -> Array:
     """The gradient of each window, in the cell of its largest number."""
-    grad_x = np.zeros(shape, grad_y.dtype)
     if windows.add is add_each:  # some cells are there several times: all go at once, by the cells' numbers in one axis
         before, cells, behind = math.prod(shape[: windows.axis]), shape[windows.axis], math.prod(shape[windows.axis :][1:])
         cell = (windows.start + place).reshape(before, place.shape[windows.axis], behind)
         cell = (np.arange(before)[:, None, None] * cells + cell) * behind + np.arange(behind)
-        add_each(grad_x.reshape(-1), cell.reshape(-1), grad_y.reshape(-1))
-        return grad_x
+        grad_x = np.zeros(math.prod(shape), grad_y.dtype)
+        add_each(grad_x, cell.reshape(-1), grad_y.reshape(-1))
+        return grad_x.reshape(shape)
+    grad_x = np.zeros_like(grad_y, shape=shape)
     for k, (seen, cells) in enumerate(windows.taps):
         windows.add(grad_x, cells, where_true(place[seen] == k, grad_y[seen]))
     return grad_x

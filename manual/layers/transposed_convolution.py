@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from manual.contract import Array, Backward, cotangent, needed, require_integer, require_integers
-from manual.layers.convolution import ConvolutionModule, batch, correlate, pair, require_arrays, spans, spread, sum_by_channel
-from manual.windows import Sizes, Windows
+from manual.layers.convolution import ConvolutionModule, batch, correlate, require_arrays, spans, spread, sum_by_channel
+from manual.windows import Sizes, Windows, come_last
 
 __all__ = ["ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"]
 
@@ -65,8 +65,9 @@ def _transposed(
     size = tuple([n + a for n, a in zip(_sizes(counts, stride, padding, spans(kernel, dilation)), added)])
     if min(size) < 1:
         raise ValueError(f"{op}: padding must leave an output of at least 1 along each axis, got {padding}, which leaves {size}")
-    windows = Windows(size, kernel, stride, dilation, padding, counts)
     inputs = batch(x, axes)
+    images_last = come_last(inputs, groups * weight.shape[1], size)
+    windows = Windows(size, kernel, stride, dilation, padding, counts, images_last)
     output = spread(inputs, weight, windows, groups)
     if bias is not None:
         output += bias.reshape(-1, *(1,) * axes)
@@ -77,10 +78,11 @@ def _transposed(
     def backward(grad_output, needs=None):
         need_x, need_weight, need_bias = needed(op, needs, 3)
         grad_y = cotangent(op, grad_output, shape, dtype).reshape(outputs_shape)
-        grad_x = correlate(grad_y, weight, windows, groups).reshape(x.shape) if need_x else None
-        grad_weight = pair(grad_y, inputs, weight.shape, windows, groups) if need_weight else None
+        grad_x = grad_weight = None
+        if need_x or need_weight:
+            grad_x, grad_weight = correlate(grad_y, weight if need_x else None, inputs if need_weight else None, windows, groups)
         grad_bias = sum_by_channel(grad_y) if need_bias and bias is not None else None
-        return grad_x, grad_weight, grad_bias
+        return None if grad_x is None else grad_x.reshape(x.shape), grad_weight, grad_bias
 
     return output, backward
 

@@ -10,7 +10,7 @@ from unittest import mock
 import numpy as np
 
 from tests.detection.formulas import own_expressions, statements, tree_of
-from tests.detection.rules import RULES, RULES_OF_CONDITIONS, disordered, parts, unwritten, zeroed
+from tests.detection.rules import RULES, RULES_OF_CONDITIONS, disordered, parts, unwritten, unwritten_like, zeroed
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Fault:
         scope.update(zeroed=zeroed, disordered=disordered)
         function.__code__ = self.code
         try:
-            with mock.patch.multiple(np, empty=unwritten, empty_like=lambda array: unwritten(array.shape, array.dtype)):
+            with mock.patch.multiple(np, empty=unwritten, empty_like=unwritten_like):
                 yield
         finally:
             function.__code__ = sound

@@ -45,6 +45,10 @@ def unwritten(shape, dtype=float):
     return array
 
 
+def unwritten_like(array, dtype=None, shape=None):
+    return unwritten(array.shape if shape is None else shape, dtype or array.dtype)
+
+
 def _call(function, node):
     return ast.Call(ast.Name(function.__name__, ast.Load()), [node], [])
 

@@ -126,7 +126,7 @@ def test_no_gradient_is_made_that_nobody_needs(monkeypatch):
     _, backward = manual.conv2d(RNG.standard_normal((1, 2, 4, 4)), RNG.standard_normal((3, 2, 2, 2)))
     monkeypatch.setattr("manual.layers.convolution.spread", None)
     assert backward(np.ones((1, 3, 3, 3)), (False, True, True))[0] is None
-    monkeypatch.setattr("manual.layers.convolution.pair", None)
+    monkeypatch.setattr("manual.layers.convolution.correlate", None)
     assert backward(np.ones((1, 3, 3, 3)), (False, False, True))[:2] == (None, None)
 
 

@@ -74,6 +74,7 @@ _cases1 = (
     Case("stride beyond the kernel", (normal(2, 1, 8), normal(2, 1, 2)), {"stride": 4}),
     Case("padding", (normal(2, 2, 4), normal(2, 2, 3), normal(2)), {"padding": 2}),
     Case("padding wider than x", (normal(2, 2, 2), normal(2, 2, 3), normal(2)), {"padding": (4,)}),
+    Case("padding wider than x, stride", (normal(2, 2, 3), normal(2, 2, 3), normal(2)), {"padding": 4, "stride": 2}),
     Case("padding and stride", (normal(2, 2, 6), normal(2, 2, 3), normal(2)), {"padding": 1, "stride": 2}),
     Case("padding valid", (normal(2, 2, 4), normal(2, 2, 3)), {"padding": "valid", "stride": 2}),
     Case("padding same", (normal(2, 2, 4), normal(2, 2, 3)), {"padding": "same"}),
@@ -89,6 +90,7 @@ _cases1 = (
     Case("kernel of 1", (normal(2, 3, 4), normal(2, 3, 1), normal(2))),
     Case("kernel of 1, stride", (normal(2, 3, 5), normal(2, 3, 1), normal(2)), {"stride": 2}),
     Case("more images than cells", (normal(5, 1, 3), normal(2, 1, 2), normal(2)), {"padding": 1}),
+    Case("many small images", (normal(16, 1, 3), normal(4, 1, 2), normal(4)), {"padding": 1}),
     Case("±10,000", (normal(2, 2, 5, scale=1e4), normal(2, 2, 3, scale=1e4), normal(2))),
 )
 
