@@ -63,6 +63,11 @@ def put(array: Array, cells: Any, numbers: Array) -> None:
     array[cells] = numbers
 
 
+def add_each(array: Array, cells: Any, numbers: Array) -> None:
+    """Add to cells of which some are there several times."""
+    np.add.at(array, cells, numbers)
+
+
 def by_images(function: Pooling, x: Array, axes: int) -> tuple[tuple[Array, ...], Callable[[Array], Array]]:
     """Apply to x what treats every image, of so many axes, by itself; the images of a large x in parts, which threads share.
 

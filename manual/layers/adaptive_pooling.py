@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from manual.axis_windows import AxisWindows, add, sliding
+from manual.axis_windows import AxisWindows, add, add_each, sliding
 from manual.contract import (
     Array,
     Backward,
@@ -99,7 +99,7 @@ def _uneven_bins(axis: int, cells: int, count: int) -> AxisWindows:
         (seen,) = np.nonzero(size > k)
         taps.append(((..., seen, *behind), (..., start[seen] + k, *behind)))
     along = (count, *(1,) * len(behind))
-    return AxisWindows(axis, start.reshape(along), 1, size.reshape(along), taps, add if count <= cells else np.add.at)
+    return AxisWindows(axis, start.reshape(along), 1, size.reshape(along), taps, add if count <= cells else add_each)
 
 
 def bins(cells: int, count: int) -> tuple[Array, Array]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from manual.axis_windows import AxisWindows
+from manual.axis_windows import AxisWindows, add_each
 from manual.contract import Array, Backward, require_flags, require_floats, require_generator, require_integers, require_numbers
 from manual.layers.max_pooling import Sizes, largest_of_windows, require_images
 from manual.module import Module
@@ -138,7 +138,7 @@ def _scattered(axis: int, start: Array, kernel: int, shape: tuple[int, ...]) -> 
         mesh = list(np.ogrid[tuple(map(slice, shape))])
         mesh[axis] = start + k
         taps.append((..., tuple(mesh)))
-    return AxisWindows(axis, start, 1, kernel, taps, np.add.at)
+    return AxisWindows(axis, start, 1, kernel, taps, add_each)
 
 
 class _FractionalMaxPool(Module):

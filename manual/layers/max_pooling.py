@@ -4,13 +4,14 @@ The largest of a window is the largest among the largest of its rows, so every a
 order also finds, of several cells that share the largest number, the first as one reads.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from manual.arrays import where_true
-from manual.axis_windows import AxisWindows, by_images, sliding
+from manual.axis_windows import AxisWindows, add_each, by_images, sliding
 from manual.contract import (
     Array,
     Backward,
@@ -216,6 +217,13 @@ def _largest_along(x: Array, windows: AxisWindows) -> tuple[Array, Array]:
 
 def _to_largest_along(grad_y: Array, windows: AxisWindows, shape: tuple[int, ...], place: Array) -> Array:
     """The gradient of each window, in the cell of its largest number."""
+    if windows.add is add_each:  # some cells are there several times: all go at once, by the cells' numbers in one axis
+        before, cells, behind = math.prod(shape[: windows.axis]), shape[windows.axis], math.prod(shape[windows.axis :][1:])
+        cell = (windows.start + place).reshape(before, place.shape[windows.axis], behind)
+        cell = (np.arange(before)[:, None, None] * cells + cell) * behind + np.arange(behind)
+        grad_x = np.zeros(math.prod(shape), grad_y.dtype)
+        add_each(grad_x, cell.reshape(-1), grad_y.reshape(-1))
+        return grad_x.reshape(shape)
     grad_x = np.zeros_like(grad_y, shape=shape)
     for k, (seen, cells) in enumerate(windows.taps):
         windows.add(grad_x, cells, where_true(place[seen] == k, grad_y[seen]))

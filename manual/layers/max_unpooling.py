@@ -99,19 +99,19 @@ def _max_unpool(
     cells, output_shape, dtype = math.prod(sizes), (*x.shape[:-axes], *sizes), x.dtype
     if indices.size and not (indices.min() >= 0 and indices.max() < cells):
         raise ValueError(f"{op}: indices must lie in [0, {cells}) for an output of {sizes}, got {indices.min()} to {indices.max()}")
-    # Each image in a row. In memory too they must lie in order, for the last of several numbers for a cell to be written last
-    images = x.shape[:-axes]
-    pooled = (*images, math.prod(x.shape[-axes:]))
-    places = np.ascontiguousarray(indices.reshape(pooled))
-    y = np.zeros((*images, cells), dtype)
-    np.put_along_axis(y, places, np.ascontiguousarray(x.reshape(pooled)), -1)
+    # Where each number goes among the cells of all images; in one axis, where the last of several for one cell is written last
+    images = math.prod(x.shape[:-axes])
+    in_image = indices.reshape(images, math.prod(x.shape[-axes:])).astype(np.intp)
+    places = (in_image + cells * np.arange(images)[:, None]).reshape(-1)
+    y = np.zeros(images * cells, dtype)
+    y[places] = x.reshape(-1)
 
     def backward(grad_output, needs=None):
         need_x, _ = needed(op, needs, 2)
         grad_y = cotangent(op, grad_output, output_shape, dtype)
         if not need_x:
             return None, None
-        return np.take_along_axis(grad_y.reshape(*images, cells), places, -1).reshape(x.shape), None
+        return grad_y.take(places).reshape(x.shape), None
 
     return y.reshape(output_shape), backward
 

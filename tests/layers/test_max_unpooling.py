@@ -69,3 +69,11 @@ def test_an_index_outside_of_the_output_is_refused(index):
 def test_indices_must_have_the_shape_of_x():
     with pytest.raises(ValueError, match=re.escape("max_unpool1d: indices must have shape (1, 2), got (2,)")):
         manual.max_unpool1d(np.zeros((1, 2)), np.zeros(2, int), kernel_size=2)
+
+
+@pytest.mark.parametrize("kind", [np.uint64, np.uint8, np.int32])
+def test_indices_of_every_kind(kind):
+    """Also of the one which NumPy adds to others only as floats."""
+    output, backward = manual.max_unpool1d(np.array([[3.0, 5.0], [7.0, 9.0]]), np.array([[1, 2], [0, 3]], kind), kernel_size=2)
+    np.testing.assert_array_equal(output, [[0, 3, 5, 0], [7, 0, 0, 9]])
+    np.testing.assert_array_equal(backward(np.arange(8.0).reshape(2, 4))[0], [[1, 2], [4, 7]])

@@ -5,7 +5,6 @@ from tests.detection.harmless.reasons import (
     EMPTY,
     FASTER,
     FIRST_CALL,
-    LAYOUT,
     MODULE,
     NEVER_THERE,
     NOTHING,
@@ -41,6 +40,7 @@ HARMLESS: dict[str, dict[tuple[str, str], str]] = {
             "place = ",
             "zeroed(len(windows.taps))",
         ): "no case has a window of 256 cells; the chapter's own tests do",
+        ("if windows.add is add_each:", "if False:"): SLOWER,
         ("candidate = ", "x[cells]"): SLOWER,
         ("if k == 0:", "if False:"): SLOWER,
         ("kernels = ", "0"): REFUSED,
@@ -56,8 +56,7 @@ HARMLESS: dict[str, dict[tuple[str, str], str]] = {
     },
     "max_unpool1d": {
         ("strides = ", "0"): REFUSED,
-        ("places = ", "indices.reshape(pooled)"): LAYOUT,
-        ("np.put_along_axis(", "x.reshape(pooled)"): LAYOUT,
+        ("in_image = ", "indices.reshape(images, math.prod(x.shape[-axes:]))"): UNSIGNED,
     },
     "lp_pool1d": {("return _largest_size(", "p >= 0.0"): NEVER_THERE},
     "adaptive_avg_pool2d": {
@@ -69,7 +68,7 @@ HARMLESS: dict[str, dict[tuple[str, str], str]] = {
         ("if count and cells", "cells % count == 0"): NOTHING,
         ("for k in range(", "size.max()"): NOTHING,
         ("for k in range(", "-1"): NOTHING,
-        ("return AxisWindows(", "np.add.at"): SLOWER,
+        ("return AxisWindows(", "add_each"): SLOWER,
         ("return AxisWindows(", "count < cells"): NEVER_THERE,
     },
     "fractional_max_pool2d": {
