@@ -32,6 +32,7 @@ EMPTY = "torch's backward fails for an empty batch, so there is no case; the cha
 REST = "whatever is subtracted first, what is left of the mean is subtracted after it"
 ROUNDED = "in no case rounding decides; the chapter's own tests have the sizes where it does"
 FASTER = "decides which of two ways is taken, the faster of the two; both are right"
+LAYOUT = "the cases are in order in memory; tests/test_agreement.py has them in other orders"
 FIRST_CALL = "what the first call returns is seen by tests/test_lazy.py"
 WITHOUT_A_BATCH = "torch takes the cells for the channels, so that no case can; tests/test_lazy.py does"
 ASKED = "what is asked for though nobody needs it is seen by the chapter's own tests"
