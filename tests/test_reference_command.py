@@ -78,7 +78,9 @@ def test_the_table_fits_the_terminal(capsys, monkeypatch, columns, full):
 
 def test_one_dtype(capsys):
     assert command.main(["relu", "--dtype", "float32"]) == 0
-    assert "float64" not in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "in float32: all agree" in out
+    assert "float64" not in out.partition("r is the error")[0]
 
 
 def test_a_chapter_and_a_name():

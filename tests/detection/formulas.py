@@ -15,6 +15,7 @@ from pathlib import Path
 MACHINERY = {
     "arrays.py",
     "batches.py",
+    "calling.py",
     "containers.py",
     "contract.py",
     "elementwise.py",
@@ -57,9 +58,10 @@ def is_machinery(function):
 
 
 def mentions(function, statement):
-    """The functions that a statement mentions: by name, as attributes of a module, or as methods of the chapter's own classes."""
+    """The functions that a statement mentions: by name, as attributes of a module, or as methods of classes the chapter names."""
     scope = function.__globals__
-    classes = [value for value in scope.values() if inspect.isclass(value) and value.__module__ == function.__module__]
+    package = function.__module__.partition(".")[0]
+    classes = [value for value in scope.values() if inspect.isclass(value) and value.__module__.partition(".")[0] == package]
     for node in (node for part in own_expressions(statement) for node in ast.walk(part)):
         if isinstance(node, ast.Name):
             values = [scope.get(node.id)]

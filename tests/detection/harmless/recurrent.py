@@ -46,6 +46,7 @@ HARMLESS: dict[str, dict[tuple[str, str], str]] = {
             "zeroed(tuple([np.zeros((groups, batch.count, width), numbers.dtype) for width in widths]))",
         ): "zeros they are already",
         ("return (Batch(", "batch_sizes"): SAME,
+        ("return states[:, 0] if self.single", "-1"): ONLY,
     },
     "lstm_cell": {
         ("m = ", "opened"): "in the cases no gate is so far open or closed; the chapter's own tests sweep over all",
