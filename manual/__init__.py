@@ -50,6 +50,8 @@ from manual.losses.multi_margin import *
 from manual.losses.regression import *
 from manual.losses.similarity import *
 from manual.module import *
+from manual.optimizers.adam import *
+from manual.optimizers.adamw import *
 from manual.optimizers.sgd import *
 from manual.threads import *
 

@@ -33,7 +33,7 @@ _ARGUMENTS = {
     "a NumPy array lies in one memory": "device",
     "it says where torch's warnings point": "_stacklevel",
     "torch ignores it": "gumbel_softmax.eps",
-    "it chooses among torch's implementations of a step": "foreach fused",
+    "it chooses among torch's implementations of a step": "capturable foreach fused",
     "no gradient goes through a step": "differentiable",
     "a backward may run any number of times": "LinearCrossEntropyOptions.allow_retain_graph",
     "the dtype of the inputs is that of everything": """

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from manual.contract import FLOAT64, Array
 from manual.parameter import HOW_TO_INITIALIZE, Parameter
 from manual.sparse import RowGradient, zeros_like
 from manual.state import converted
@@ -111,6 +112,21 @@ class Optimizer:
         """Whether a gradient may be a `RowGradient`, with the settings of this group."""
         return False
 
+    def memory(self, parameter: Parameter, key: str) -> Array:
+        """What is remembered of a parameter under this key, to be updated in place: an array like its data, zero at first."""
+        state = self.state.setdefault(parameter, {})
+        if key not in state:
+            state[key] = np.zeros_like(parameter.data)
+        elif state[key].dtype != parameter.dtype:  # since the module was converted
+            state[key] = state[key].astype(parameter.dtype)
+        return state[key]
+
+    def count(self, parameter: Parameter) -> float:
+        """The number of the step that a parameter takes now, from 1 on; it is remembered as `step`."""
+        step = self.state.setdefault(parameter, {}).setdefault("step", np.zeros(()))
+        step += 1
+        return float(step)
+
     def _require_fit(self, parameter: Parameter, group: dict[str, Any]) -> None:
         data, grad = parameter.data, parameter.grad
         name = type(self).__name__
@@ -170,10 +186,14 @@ class Optimizer:
             state[parameter] = {
                 key: value.astype(parameter.dtype)
                 if isinstance(value, RowGradient) and value.shape == parameter.shape
-                else converted(f"{where}: {key} of parameter {number}", value, parameter.shape, parameter.dtype)
+                else converted(f"{where}: {key} of parameter {number}", value, *self._kind_of(key, parameter))
                 for key, value in values.items()
             }
         self.param_groups, self.state = groups, state
+
+    def _kind_of(self, key: str, parameter: Parameter) -> tuple[tuple[int, ...], np.dtype[Any]]:
+        """Shape and dtype of what is remembered of a parameter: those of its data, but for the number of steps."""
+        return ((), FLOAT64) if key == "step" else (parameter.shape, parameter.dtype)
 
     def __repr__(self) -> str:
         groups = []
