@@ -50,9 +50,21 @@ from manual.losses.multi_margin import *
 from manual.losses.regression import *
 from manual.losses.similarity import *
 from manual.module import *
+from manual.optimizers.adadelta import *
+from manual.optimizers.adafactor import *
+from manual.optimizers.adagrad import *
 from manual.optimizers.adam import *
+from manual.optimizers.adamax import *
 from manual.optimizers.adamw import *
+from manual.optimizers.asgd import *
+from manual.optimizers.lbfgs import *
+from manual.optimizers.muon import *
+from manual.optimizers.nadam import *
+from manual.optimizers.radam import *
+from manual.optimizers.rmsprop import *
+from manual.optimizers.rprop import *
 from manual.optimizers.sgd import *
+from manual.optimizers.sparse_adam import *
 from manual.threads import *
 
 __all__ = sorted(name for name, thing in vars().items() if getattr(thing, "__module__", "").startswith("manual."))
