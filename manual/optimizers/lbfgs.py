@@ -1,5 +1,6 @@
 """L-BFGS: steps by an estimate of the curvature from the last steps, with a line search that meets Wolfe's strong conditions."""
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -65,6 +66,7 @@ class LBFGS(Optimizer):
         """Refuse what are no numbers, negative ones, and another line search."""
         self.require_numbers(group, "lr", "tolerance_grad", "tolerance_change")
         self.require_integers(group, "max_iter", "max_eval", "history_size")
+        self.require_positive(group, "history_size")
         if group["line_search_fn"] not in (None, "strong_wolfe"):
             raise ValueError(f"LBFGS: line_search_fn must be 'strong_wolfe' or None, got {group['line_search_fn']!r}")
 
@@ -252,8 +254,8 @@ def _cubic_minimum(a: _Point, b: _Point, least: float, greatest: float) -> float
     if a.t < b.t:
         d1 = a.slope + b.slope - 3 * (a.loss - b.loss) / (a.t - b.t)
         square = d1 * d1 - a.slope * b.slope
-        denominator = b.slope - a.slope + 2 * square**0.5 if square >= 0 else 0.0
-        if denominator:
-            t = b.t - (b.t - a.t) * ((b.slope + square**0.5 - d1) / denominator)
-            return min(max(t, least), greatest)
+        if square >= 0:
+            above, below = b.slope + square**0.5 - d1, b.slope - a.slope + 2 * square**0.5
+            share = above / below if below else math.copysign(math.inf, above)  # a straight line is lowest at one of the bounds
+            return min(max(b.t - (b.t - a.t) * share, least), greatest)
     return (least + greatest) / 2

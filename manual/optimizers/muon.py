@@ -54,11 +54,10 @@ class Muon(Optimizer):
 
     def check(self, group: dict[str, Any]) -> None:
         """Refuse what are no numbers, negative ones, a hundred iterations or more, and an unknown adjustment."""
-        self.require_numbers(group, "lr", "weight_decay", "momentum", "eps", "ns_steps")
+        self.require_numbers(group, "lr", "weight_decay", "momentum", "eps")
         self.require_bools(group, "nesterov")
         self.require_tuple(group, "ns_coefficients", "three", signed=True)
-        if group["ns_steps"] != 0:
-            self.require_integers(group, "ns_steps")
+        self.require_integers(group, "ns_steps")
         if group["ns_steps"] >= 100:
             raise ValueError(f"Muon: ns_steps must be below 100, got {group['ns_steps']}")
         if group["adjust_lr_fn"] not in NAMES:

@@ -109,11 +109,11 @@ class Optimizer:
                 raise ValueError(f"{type(self).__name__}: {name} must be above 0, got {group[name]}")
 
     def require_integers(self, group: dict[str, Any], *names: str) -> None:
-        """Refuse settings that are no integers above 0."""
+        """Refuse settings that are no integers, and negative ones."""
         for name in names:
             if type(group[name]) is bool or not isinstance(group[name], Integral):
                 raise TypeError(f"{type(self).__name__}: {name} must be an integer, got {group[name]!r}")
-        self.require_positive(group, *names)
+        self.require_numbers(group, *names)
 
     def require_tuple(self, group: dict[str, Any], name: str, expected: str, signed: bool = False) -> tuple[float, ...]:
         """Refuse a setting that is not so many numbers, `expected` in words."""
