@@ -65,6 +65,12 @@ from manual.optimizers.rmsprop import *
 from manual.optimizers.rprop import *
 from manual.optimizers.sgd import *
 from manual.optimizers.sparse_adam import *
+from manual.schedulers.combined import *
+from manual.schedulers.cycles import *
+from manual.schedulers.factors import *
+from manual.schedulers.functions import *
+from manual.schedulers.plateau import *
+from manual.schedulers.scheduler import *
 from manual.threads import *
 
 __all__ = sorted(name for name, thing in vars().items() if getattr(thing, "__module__", "").startswith("manual."))

@@ -20,7 +20,7 @@ def to_manual(state_dict: Any) -> Any:
 
 
 def _each(value: Any, convert: Callable[[Any], Any]) -> Any:
-    if isinstance(value, dict):
+    if type(value) is dict:
         return {key: _each(each, convert) for key, each in value.items()}
     if type(value) in (list, tuple):
         return type(value)(_each(each, convert) for each in value)

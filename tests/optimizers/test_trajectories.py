@@ -20,7 +20,8 @@ def torch_in_float64(monkeypatch):
     """In torch what is remembered as a single number, such as ASGD's η, has the default dtype, and Muon computes in bfloat16."""
     torch.set_default_dtype(torch.float64)
     monkeypatch.setattr(torch.Tensor, "bfloat16", torch.Tensor.clone)
-    yield
+    with torch.sparse.check_sparse_tensor_invariants():
+        yield
     torch.set_default_dtype(torch.float32)
 
 
