@@ -17,7 +17,10 @@ from manual.activations.hard import *
 from manual.activations.normalized import *
 from manual.activations.piecewise import *
 from manual.activations.smooth import *
+from manual.averaging import *
+from manual.clipping import *
 from manual.containers import *
+from manual.initialization import *
 from manual.layers.adaptive_pooling import *
 from manual.layers.average_pooling import *
 from manual.layers.batch_norm import *
@@ -60,6 +63,7 @@ from manual.optimizers.asgd import *
 from manual.optimizers.lbfgs import *
 from manual.optimizers.muon import *
 from manual.optimizers.nadam import *
+from manual.optimizers.optimizer import *
 from manual.optimizers.radam import *
 from manual.optimizers.rmsprop import *
 from manual.optimizers.rprop import *
@@ -72,5 +76,6 @@ from manual.schedulers.functions import *
 from manual.schedulers.plateau import *
 from manual.schedulers.scheduler import *
 from manual.threads import *
+from manual.vectors import *
 
 __all__ = sorted(name for name, thing in vars().items() if getattr(thing, "__module__", "").startswith("manual."))

@@ -1,7 +1,22 @@
-"""What of torch.nn and torch.nn.functional is not covered, names of classes, functions and arguments, each with the reason."""
+"""What of torch.nn and torch.optim is not covered, names of classes, functions and arguments, each with the reason.
+
+Counted are torch.nn, its functional, init and utils, torch.optim, its lr_scheduler and swa_utils.
+"""
 
 _REASONS = {
-    "deprecated in torch": "Container",
+    "deprecated in torch": "Container clip_grad_norm",
+    "deprecated in torch; its namesake with the underscore is here": """
+        constant dirac eye kaiming_normal kaiming_uniform normal orthogonal sparse uniform xavier_normal xavier_uniform
+    """,
+    "it folds a batch norm into the layer before, for inference alone": """
+        fuse_conv_bn_eval fuse_conv_bn_weights fuse_linear_bn_eval fuse_linear_bn_weights
+    """,
+    "a NumPy array may have any memory order": "convert_conv2d_weight_memory_format convert_conv3d_weight_memory_format",
+    "a module draws its initial values when it is built; torch leaves them out on a device without memory": "skip_init",
+    "it lets torch's compiler trace a step": "swap_in_optimizer_params_and_state",
+    "the older form of torch.nn.utils.parametrizations": """
+        remove_spectral_norm remove_weight_norm spectral_norm weight_norm
+    """,
     "deprecated in torch: `interpolate` with that mode": "upsample_bilinear upsample_nearest",
     "a NumPy module lives on one processor, in one process": "DataParallel SyncBatchNorm",
     "no operation changes its inputs; its namesake without the underscore is here": """

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.utils
+import torch.optim.lr_scheduler
+import torch.optim.swa_utils
 import torch.overrides
 
 import manual
@@ -16,11 +19,24 @@ from reference.cases import MODULES, OPERATIONS
 from reference.omitted import ARGUMENTS, OMITTED, OTHER_DEFAULTS, OWN_ARGUMENTS
 
 SETTINGS = {"get_num_threads", "set_num_threads"}
-FUNCTIONS = [name for name in manual.__all__ if inspect.isfunction(getattr(manual, name)) and name not in SETTINGS]
+BESIDE = torch.nn.init, torch.nn.utils, torch.optim.swa_utils  # whose functions are no operations: they have no backward
+
+
+def beside(name):
+    """torch's namesake of a function that is no operation."""
+    return next((getattr(library, name) for library in BESIDE if hasattr(library, name)), None)
+
+
+EVERY_FUNCTION = [name for name in manual.__all__ if inspect.isfunction(getattr(manual, name)) and name not in SETTINGS]
+UTILITIES = [name for name in EVERY_FUNCTION if beside(name)]
+FUNCTIONS = [name for name in EVERY_FUNCTION if name not in UTILITIES]
 CLASSES = [name for name in manual.__all__ if inspect.isclass(getattr(manual, name))]
 LAYERS = [name for name in CLASSES if issubclass(getattr(manual, name), manual.Module) and hasattr(torch.nn, name)]
-OPTIMIZERS = [name for name in CLASSES if hasattr(torch.optim, name)]
-BASES = {"Module"}
+OPTIMIZATION = torch.optim, torch.optim.lr_scheduler, torch.optim.swa_utils
+OPTIMIZERS = {  # and schedules
+    name: getattr(library, name) for library in OPTIMIZATION for name in CLASSES if name != "Module" and hasattr(library, name)
+}
+BASES = {"Module", "Optimizer"}
 WITHOUT_FORWARD = {"ModuleDict", "ModuleList", "ParameterDict", "ParameterList"}
 
 
@@ -36,7 +52,10 @@ def test_every_name_of_torch_is_covered_or_omitted():
     classes, functions = torch.nn, torch.nn.functional
     theirs = {name for name in dir(classes) if inspect.isclass(getattr(classes, name)) and not name.startswith("_")}
     theirs |= {name for name in dir(functions) if inspect.isroutine(getattr(functions, name)) and not name.startswith("_")}
-    ours = {*CLASSES, *FUNCTIONS}
+    for library in (torch.nn.init, torch.nn.utils, *OPTIMIZATION):
+        public = getattr(library, "__all__", dir(library))
+        theirs |= {name for name in public if callable(getattr(library, name)) and not name.startswith("_")}
+    ours = {*CLASSES, *FUNCTIONS, *UTILITIES}
     assert theirs - ours - set(OMITTED) == set()
     assert set(OMITTED) & ours == set()
     assert set(OMITTED) - theirs == set()
@@ -97,9 +116,16 @@ def compared():
             if hasattr(theirs, method) and not takes_any(theirs, method) and name not in BASES | WITHOUT_FORWARD:
                 pair = parameters_of(getattr(manual, name), method), parameters_of(theirs, method)
                 yield f"{name}.{method}", *compare_arguments(name, *pair)
-    for name in OPTIMIZERS:
-        pair = (parameters_of(getattr(library, name), "__init__") for library in (manual, torch.optim))
-        yield name, *compare_arguments(name, *pair)
+    for name in OPTIMIZERS.keys() - BASES:
+        yield (
+            name,
+            *compare_arguments(name, *(parameters_of(each, "__init__") for each in (getattr(manual, name), OPTIMIZERS[name]))),
+        )
+    for name in UTILITIES:
+        yield (
+            name,
+            *compare_arguments(name, *(inspect.signature(each).parameters for each in (getattr(manual, name), beside(name)))),
+        )
 
 
 def test_arguments_are_torchs():

@@ -12,6 +12,8 @@ from manual.parameter import HOW_TO_INITIALIZE, Parameter
 from manual.sparse import RowGradient, zeros_like
 from manual.state import converted
 
+__all__ = ["Optimizer"]
+
 Params = Iterable[Parameter] | Iterable[tuple[str, Parameter]] | Iterable[dict[str, Any]]
 
 WITHOUT_MEANING = {"capturable", "differentiable", "foreach", "fused"}  # in a state dict from torch: how its kernels run
