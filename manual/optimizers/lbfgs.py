@@ -91,7 +91,7 @@ class LBFGS(Optimizer):
         first = closure()
         state["func_evals"] += 1
         loss, g = float(first), self._gradient()
-        if np.abs(g).max() <= tolerance_grad:
+        if np.abs(g).max(initial=0) <= tolerance_grad:
             return first
         for iteration in range(1, group["max_iter"] + 1):
             state["n_iter"] += 1

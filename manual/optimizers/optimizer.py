@@ -80,6 +80,8 @@ class Optimizer:
         if surplus := settings.keys() - {"params", "param_names"} - OF_SCHEDULES - self.defaults.keys():
             expected = ", ".join(self.defaults)
             raise ValueError(f"{type(self).__name__}: unknown setting {', '.join(sorted(surplus))}; expected {expected}")
+        if len(names := settings.get("param_names", parameters)) != len(parameters):
+            raise ValueError(f"{type(self).__name__}: param_names must be {len(parameters)} names, got {len(names)}")
         group = {**self.defaults, **settings, "params": parameters}
         self.check(group)
         return group

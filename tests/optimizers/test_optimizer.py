@@ -340,6 +340,8 @@ def test_names_are_for_all_parameters_or_none():
         assert len(optimizer.param_groups) == 1
     with pytest.raises(TypeError, match=r"^SGD: params must hold Parameters, got tuple$"):
         manual.SGD([("first", other, 1)])
+    with pytest.raises(ValueError, match=r"^SGD: param_names must be 1 names, got 2$"):
+        manual.SGD([{"params": [other], "param_names": ["first", "second"]}])
 
 
 # -- Settings
