@@ -71,12 +71,15 @@ class Adafactor(Optimizer):
         share = step**beta2_decay
         if g.ndim > 1:
             row, column = self.memory(parameter, "row_var"), self.memory(parameter, "col_var")
-            row += share * (np.mean(g * g, axis=-1, keepdims=True) - row)
-            column += share * (np.mean(g * g, axis=-2, keepdims=True) - column)
+            row *= 1 - share
+            row += share * np.mean(g * g, axis=-1, keepdims=True)
+            column *= 1 - share
+            column += share * np.mean(g * g, axis=-2, keepdims=True)
             square = row * column / np.maximum(np.mean(row, axis=-2, keepdims=True), eps1)
         else:
             square = self.memory(parameter, "variance")
-            square += share * (g * g - square)
+            square *= 1 - share
+            square += share * g * g
         change = g / np.sqrt(np.maximum(square, eps1 * eps1))
         w -= scale / max(1.0, _root_mean_square(change) / d) * change
 

@@ -43,7 +43,8 @@ class Adamax(Optimizer):
         lr, beta1, beta2, eps = floats(group, "lr", "betas", "eps")
         lr /= 1 - beta1 ** self.count(parameter)
         for w, g, m, u in self.blocks(parameter, group, "exp_avg", "exp_inf"):
-            m += (1 - beta1) * (g - m)
+            m *= beta1
+            m += (1 - beta1) * g
             u *= beta2
             np.maximum(u, np.abs(g) + eps, out=u)
             w -= lr * m / u

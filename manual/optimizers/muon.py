@@ -75,8 +75,9 @@ class Muon(Optimizer):
             return
         lr, decay, momentum, eps = floats(group, "lr", "weight_decay", "momentum", "eps")
         w, grad, buffer = parameter.data, parameter.grad, self.memory(parameter, "momentum_buffer")
-        buffer += (1 - momentum) * (grad - buffer)
-        change = grad + momentum * (buffer - grad) if group["nesterov"] else buffer
+        buffer *= momentum
+        buffer += (1 - momentum) * grad
+        change = (1 - momentum) * grad + momentum * buffer if group["nesterov"] else buffer
         rows, columns = w.shape
         if group["adjust_lr_fn"] == "match_rms_adamw":
             adjusted = lr * 0.2 * max(rows, columns) ** 0.5

@@ -62,7 +62,8 @@ class NAdam(Optimizer):
         product *= mu
         of_grad, of_mean = float((1 - mu) / (1 - product)), float(next_mu / (1 - product * next_mu))
         for w, g, m, v in self.blocks(parameter, group, "exp_avg", "exp_avg_sq"):
-            m += (1 - beta1) * (g - m)
+            m *= beta1
+            m += (1 - beta1) * g
             v *= beta2
             v += (1 - beta2) * g * g
             w -= lr * (of_grad * g + of_mean * m) / (np.sqrt(v / (1 - beta2**step)) + eps)

@@ -63,7 +63,8 @@ class RAdam(Optimizer):
             rectified = (rho - 4) * (rho - 2) * limit / ((limit - 4) * (limit - 2) * rho)
             scale *= (rectified * correction) ** 0.5
         for w, g, m, v in self.blocks(parameter, group, "exp_avg", "exp_avg_sq"):
-            m += (1 - beta1) * (g - m)
+            m *= beta1
+            m += (1 - beta1) * g
             v *= beta2
             v += (1 - beta2) * g * g
             w -= scale * (m / (np.sqrt(v) + eps) if rho > 5 else m)

@@ -66,7 +66,8 @@ class RMSprop(Optimizer):
             v += (1 - alpha) * g * g
             if group["centered"]:
                 m = of["grad_avg"]
-                m += (1 - alpha) * (g - m)
+                m *= alpha
+                m += (1 - alpha) * g
                 v = np.maximum(v - m * m, 0)
             step = g / (np.sqrt(v) + eps)
             if momentum:

@@ -388,6 +388,7 @@ WRONG = [  # as torch refuses them, and with what words we do
     ("RMSprop", {"alpha": -1}, "alpha must not be negative, got -1"),
     ("Rprop", {"lr": -1}, "lr must not be negative, got -1"),
     ("Rprop", {"etas": (0.0, 1.2)}, "etas must be a number between 0 and 1 and one above 1, got (0.0, 1.2)"),
+    ("Rprop", {"etas": (1.0, 1.2)}, "etas must be a number between 0 and 1 and one above 1, got (1.0, 1.2)"),
     ("Rprop", {"etas": (0.5, 1.0)}, "etas must be a number between 0 and 1 and one above 1, got (0.5, 1.0)"),
     ("SparseAdam", {"lr": 0}, "lr must be above 0, got 0"),
     ("SparseAdam", {"lr": -1}, "lr must not be negative, got -1"),

@@ -9,7 +9,7 @@ import torch
 import manual
 from reference.optimizer_state import to_manual, to_torch
 from tests.optimizers.test_sgd import words
-from tests.optimizers.trajectories import ROWS, TRAJECTORIES, assert_near, of, pair, steps
+from tests.optimizers.trajectories import ROWS, TRAJECTORIES, assert_near, assert_near_states, of, pair, steps
 
 EVERY = [pytest.param(name, settings, id=f"{name} {words(settings)}") for name, rows in TRAJECTORIES.items() for settings in rows]
 ALL = [pytest.param(name, rows[-1], id=name) for name, rows in TRAJECTORIES.items()]
@@ -31,6 +31,7 @@ def test_a_hundred_steps(name, settings):
     for count in (1, 9, 90):
         steps(count, ours, theirs, seed=count, rows=name == "SparseAdam")
         assert_near(ours, theirs)
+        assert_near_states(ours, theirs)
 
 
 @pytest.mark.parametrize("name", ROWS)
@@ -42,6 +43,7 @@ def test_a_hundred_steps_by_a_few_rows(name, maximize):
     for count in (1, 9, 90):
         steps(count, ours, theirs, seed=count, rows=True)
         assert_near(ours, theirs)
+        assert_near_states(ours, theirs)
 
 
 @pytest.mark.parametrize(("name", "settings"), ALL)

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 import manual
+from reference.optimizer_state import to_manual
 
 
 def grid(**choices):
@@ -28,6 +29,7 @@ TRAJECTORIES = {
     "Adadelta": [*one_by_one(lr=0.3, rho=0.5, eps=0.1, weight_decay=0.1, maximize=True), {"rho": 1.0}],
     "Adafactor": [
         *one_by_one(lr=0.5, beta2_decay=-0.3, eps=(1e-3, 0.5), d=2.0, weight_decay=0.1, maximize=True),
+        {"beta2_decay": 0.0},
         {"eps": (None, 2.0), "d": 3.0},
     ],
     "Adagrad": one_by_one(lr=0.1, lr_decay=0.1, weight_decay=0.1, initial_accumulator_value=0.5, eps=0.1, maximize=True),
@@ -54,6 +56,7 @@ TRAJECTORIES = {
             adjust_lr_fn="match_rms_adamw",
         ),
         {"adjust_lr_fn": "original"},
+        {"momentum": 0.0},
         {"ns_steps": 0},
     ],
     "NAdam": [
@@ -136,6 +139,15 @@ def steps(count, *optimizers, seed=1, rows=False):
                 give(parameter, grad)
         for optimizer in optimizers:
             optimizer.step()
+
+
+def assert_near_states(ours, theirs, tolerance=1e-10):
+    """What is remembered of each parameter, also what no step reads, such as the mean of ASGD."""
+    for parameter, tensor in zip(of(ours), of(theirs), strict=True):
+        mine, other = ours.state.get(parameter, {}), theirs.state.get(tensor, {})
+        for key in mine.keys() | {key for key, value in other.items() if value is not None}:
+            got, expected = (value.dense() if hasattr(value, "dense") else value for value in (mine[key], to_manual(other[key])))
+            np.testing.assert_allclose(got, expected, rtol=tolerance, atol=tolerance, err_msg=key)
 
 
 def assert_near(ours, theirs, tolerance=1e-10):

@@ -100,6 +100,7 @@ def assert_same(ours, theirs):
         for value, expected in zip(mine, other, strict=True):
             np.testing.assert_allclose(value, expected, rtol=1e-10, atol=1e-12)
     np.testing.assert_allclose(ours.get_last_lr(), theirs.get_last_lr(), rtol=1e-10, atol=1e-12)
+    assert getattr(ours, "last_epoch", None) == getattr(theirs, "last_epoch", None)  # a chain has none
 
 
 def run(count, *schedulers):
