@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.duel import GAP, PEERS, PREPARE, START_UP, TURN
-from benchmarks.workloads import ForwardBackward, TrainingStep, dense, lenet, residual, xor
+from benchmarks.workloads import ForwardBackward, TrainingStep, dense, encoder_block, language_model, lenet, residual, xor
 from reference.agreement import differentiable
 from reference.cases import OPERATIONS as CATALOGUE
 
@@ -83,6 +83,10 @@ NETWORKS = (
     _dense(1024, 4096, 4096, 1024, batch=256, limit=0.95, bare_limit=1.15),
     Entry("LeNet", "", partial(lenet, batch=64), rounds=10, fresh=True, measures_memory=True, limit=1.2),
     Entry("residual", "", partial(residual, batch=128), rounds=10, fresh=True, measures_memory=True, limit=1.2),
+    Entry("language model", "", partial(language_model, 16, 128), rounds=10, fresh=True, measures_memory=True, limit=1.1),
+    Entry(
+        "encoder block", "", partial(encoder_block, 512, 8, 2048, 8, 128), rounds=10, fresh=True, measures_memory=True, limit=1.1
+    ),
 )
 
 

@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_info
 import manual
 from benchmarks.workloads import LIBRARY, ForwardBackward, TrainingStep
 from manual.contract import Array
+from reference import structure
 
 # NumPy's and SciPy's BLAS, and the processor for which its kernels were written
 BLAS = {f"{pool['internal_api']} for {pool['architecture']}" for pool in threadpool_info() if "architecture" in pool}
@@ -61,8 +62,8 @@ def forward_backward(workload: ForwardBackward) -> tuple[Call, Callable[[], Resu
 
     def results() -> Results:
         output, grads = call()
-        wanted = {f"gradient {i}": grad for i, (grad, needed) in enumerate(zip(grads, workload.needs)) if needed}
-        return {"output": output, **wanted}
+        found = structure.named(output, "output") | structure.named_gradients(grads)
+        return {name: array for name, array in found.items() if array is not None}
 
     return call, results
 

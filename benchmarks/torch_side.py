@@ -8,6 +8,7 @@ import torch
 
 from benchmarks.workloads import ForwardBackward, TrainingStep
 from manual.contract import Array
+from reference import structure, twins
 from reference.cases import OPERATIONS
 from reference.oracle import to_torch
 
@@ -26,7 +27,7 @@ class Residual(torch.nn.Module):
         return torch.relu(x + self.body(x))
 
 
-LIBRARY = SimpleNamespace(**vars(torch.nn), Residual=Residual)
+LIBRARY = SimpleNamespace(**vars(twins.LIBRARY), Residual=Residual)
 
 Call = Callable[[], Any]
 Results = dict[str, Array]
@@ -68,18 +69,26 @@ def forward_backward(workload: ForwardBackward) -> tuple[Call, Callable[[], Resu
     """The operation forward and backward, and what that yields."""
     operation = OPERATIONS[workload.operation].torch
     constants = workload.constants
-    tensors = [to_torch(array, needed) for array, needed in zip(workload.arrays, workload.needs, strict=True)]
-    wanted = {f"gradient {i}": tensors[i] for i, needed in enumerate(workload.needs) if needed}
-    leaves = list(wanted.values())
-    grad_output = to_torch(workload.grad_output(operation(*tensors, **constants).detach().numpy()))
+    arguments = [
+        structure.apply(lambda leaf, needed=needed: to_torch(leaf, needed and structure.is_float(leaf)), argument)
+        for argument, needed in zip(workload.arrays, workload.needs, strict=True)
+    ]
+    wanted = {name: leaf for name, leaf in structure.named_gradients(arguments).items() if leaf is not None and leaf.requires_grad}
+
+    def outputs_of(output: Any) -> list[Any]:
+        return [leaf for leaf in structure.leaves(output) if leaf is not None and leaf.is_floating_point()]
+
+    example = structure.apply(lambda leaf: leaf.detach().numpy(), operation(*arguments, **constants))
+    grads_output = [to_torch(grad) for grad in structure.leaves(workload.grad_output(example)) if grad is not None]
 
     def call() -> Any:
-        output = operation(*tensors, **constants)
-        return output, torch.autograd.grad(output, leaves, grad_output) if leaves else ()
+        output = operation(*arguments, **constants)
+        return output, torch.autograd.grad(outputs_of(output), list(wanted.values()), grads_output) if wanted else ()
 
     def results() -> Results:
         output, grads = call()
         named = {name: grad.numpy() for name, grad in zip(wanted, grads, strict=True)}
-        return {"output": output.detach().numpy(), **named}
+        outputs = {name: leaf.detach().numpy() for name, leaf in structure.named(output, "output").items() if leaf is not None}
+        return {**outputs, **named}
 
     return call, results

@@ -14,6 +14,7 @@ import numpy as np
 import manual
 from manual.commands.digits import Residual
 from manual.contract import Array
+from reference import structure
 from reference.case import Build, build
 
 LIBRARY = SimpleNamespace(**vars(manual), Residual=Residual)  # where `manual` finds the names of networks
@@ -48,11 +49,14 @@ class ForwardBackward:
     needs: tuple[bool, ...]
     tolerance: float = 1e-4
 
-    def grad_output(self, output: Array) -> Array | None:
-        """Random numbers in the shape of the output, the same ones on both sides; `None` for an output of integers."""
-        if output.dtype.kind != "f":
-            return None
-        return np.random.default_rng(0).standard_normal(output.shape, dtype=output.dtype)
+    def grad_output(self, output: Any) -> Any:
+        """Random numbers in the shape of each output, the same ones on both sides; `None` for an output of integers."""
+        draw = np.random.default_rng(0)
+
+        def each(array: Any) -> Any:
+            return draw.standard_normal(array.shape, dtype=array.dtype) if structure.is_float(array) else None
+
+        return structure.apply(each, output)
 
 
 def xor() -> TrainingStep:
@@ -114,6 +118,22 @@ def residual(batch: int) -> TrainingStep:
     return _classifier(layers, (batch, 1, 8, 8))
 
 
+def language_model(batch: int, length: int) -> TrainingStep:
+    """The network of `python -m manual text`, on random bytes."""
+    net = build("Sequential", build("LanguageModel", 256, 128, 4, 2, 352, 4, dtype="float32"), build("Flatten", 0, 1))
+    generator = np.random.default_rng(1)
+    x, target = generator.integers(0, 256, (batch, length)), generator.integers(0, 256, batch * length)
+    return TrainingStep(net, "CrossEntropyLoss", 0.01, x, target, _state(net), tolerance=1e-2)
+
+
+def encoder_block(width: int, heads: int, hidden: int, batch: int, length: int) -> TrainingStep:
+    """A layer of a Transformer that normalises first, without dropout, of which each side would draw its own."""
+    layer = build("TransformerEncoderLayer", width, heads, hidden, 0.0, batch_first=True, norm_first=True, dtype="float32")
+    net = build("Sequential", layer)
+    x, target = np.random.default_rng(1).standard_normal((2, batch, length, width), dtype=np.float32)
+    return TrainingStep(net, "MSELoss", 0.01, x, target, _state(net), tolerance=1e-2)
+
+
 def _convolution(inputs: int, outputs: int, kernel: int, **options: Any) -> tuple[Build, Build]:
     return build("Conv2d", inputs, outputs, kernel, dtype="float32", **options), build("ReLU")
 
@@ -128,12 +148,18 @@ def _classifier(layers: tuple[Build, ...], shape: tuple[int, ...]) -> TrainingSt
     x = generator.standard_normal(shape, dtype=np.float32)
     target = generator.integers(0, 10, len(x))
     net = build("Sequential", *layers)
+    return TrainingStep(net, "CrossEntropyLoss", 0.01, x, target, _state(net), tolerance=1e-2)
+
+
+def _state(net: Build) -> dict[str, Array]:
+    """The state of a network from which both sides start, its weights drawn here."""
+    generator = np.random.default_rng(0)
     state = net.construct(LIBRARY, lambda argument: argument).state_dict()
     for name, array in state.items():
         if array.ndim > 1:
             fan_in = array[0].size
             state[name] = generator.standard_normal(array.shape, dtype=array.dtype) * np.float32(fan_in**-0.5)
-    return TrainingStep(net, "CrossEntropyLoss", 0.01, x, target, state, tolerance=1e-2)
+    return state
 
 
 def _layers(*sizes: int, activation: str, dtype: str) -> tuple[list[Build], dict[str, Array]]:

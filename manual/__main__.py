@@ -1,13 +1,13 @@
-"""Networks trained by backpropagation written by hand: `python -m manual`, and `python -m manual digits`."""
+"""Networks trained by backpropagation written by hand: `python -m manual`, and with `digits` or `text` behind it, others."""
 
 import argparse
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from manual.commands import digits, xor
+from manual.commands import digits, text, xor
 
-COMMANDS = {"xor": xor, "digits": digits}  # without a name, the first
+COMMANDS = {"xor": xor, "digits": digits, "text": text}  # without a name, the first
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -55,9 +55,9 @@ def column_sums(matrix: Array) -> Array:
     return _ones(len(matrix), matrix.dtype).dot(matrix)
 
 
-def row_sums(matrix: Array) -> Array:
-    """The sum of each row of a matrix: its product with ones, in this thread alone, where `dot` would start those of BLAS."""
-    return np.vecdot(matrix, _ones(matrix.shape[1], matrix.dtype))
+def row_sums(x: Array) -> Array:
+    """The sums along the last axis: the products with ones, in this thread alone, where `dot` would start those of BLAS."""
+    return np.vecdot(x, _ones(x.shape[-1], x.dtype))
 
 
 @lru_cache(maxsize=32)

@@ -1,7 +1,9 @@
 """How a module calls its operation: arguments in the operation's order, gradients to those who own them."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from inspect import signature
+from types import NoneType
+from typing import Any, NamedTuple, get_args
 
 from manual.contract import Backward, needed
 from manual.forks import RenewedLock
@@ -19,11 +21,19 @@ class Input(NamedTuple):
 _accumulating = RenewedLock()
 
 
+def array_names(forward: Callable[..., Any]) -> list[str]:
+    """The arguments of a module's forward that are arrays, and not options: for each of them its backward has a gradient."""
+    options = {bool, int, float, str, NoneType, tuple[int, ...]}
+    parameters = signature(forward).parameters.values()
+    return [p.name for p in parameters if p.kind != p.VAR_KEYWORD and not {*(get_args(p.annotation) or (p.annotation,))} <= options]
+
+
 def call(op: Callable[..., tuple[Any, Backward]], *arguments: Any, **constants: Any) -> tuple[Any, Backward]:
     """Run an operation on arguments in its own order, some of which the module owns.
 
-    It owns each `Parameter`, whose `grad` the backward adds to, and each `Buffer`; `None` stands for one that it lacks. All
-    others are inputs: the backward takes a need and returns a gradient for each of them, and also for an `Input` of `None`.
+    It owns each `Parameter`, whose `grad` the backward adds to, each list of these, and each `Buffer`; `None` stands for one that
+    it lacks. All others are inputs: the backward takes a need and returns a gradient for each of them, and also for an `Input` of
+    `None`.
     """
     arrays, owners = [], []
     for argument in arguments:
@@ -32,6 +42,8 @@ def call(op: Callable[..., tuple[Any, Backward]], *arguments: Any, **constants: 
             argument, owner = argument.data, argument
         elif isinstance(argument, Buffer):
             argument = argument.data
+        elif isinstance(argument, list) and all(isinstance(each, Parameter) for each in argument):
+            argument, owner = [parameter.data for parameter in argument], argument
         elif isinstance(argument, Input):
             argument, owner = argument.data, INPUT
         elif argument is not None:
@@ -46,6 +58,8 @@ def call(op: Callable[..., tuple[Any, Backward]], *arguments: Any, **constants: 
         for owner in owners:
             if owner is INPUT:
                 wanted.append(next(of_inputs))
+            elif isinstance(owner, list):
+                wanted.append(any(parameter.requires_grad for parameter in owner))
             else:
                 wanted.append(owner is not None and owner.requires_grad)
         grad_inputs = []
@@ -54,8 +68,10 @@ def call(op: Callable[..., tuple[Any, Backward]], *arguments: Any, **constants: 
             for owner, grad in zip(owners, grads):
                 if owner is INPUT:
                     grad_inputs.append(grad)
-                elif grad is not None:  # never added in place: others may hold the first gradient too
-                    owner.grad = grad if owner.grad is None else owner.grad + grad
+                elif grad is not None:
+                    for parameter, own in zip(owner, grad) if isinstance(owner, list) else ((owner, grad),):
+                        if parameter.requires_grad:  # never added in place: others may hold the first gradient too
+                            parameter.grad = own if parameter.grad is None else parameter.grad + own
         return tuple(grad_inputs)
 
     return output, backward

@@ -69,6 +69,11 @@ def require_mask(op: str, name: str, array: Any, shape: tuple[int, ...]) -> None
     require_shape(op, name, array, shape)
 
 
+def holds_truths(array: Any) -> bool:
+    """Whether an array holds True and False."""
+    return isinstance(array, np.ndarray) and array.dtype == bool
+
+
 def _require_array(op: str, name: str, array: Any, expected: str = "a NumPy array") -> None:
     """Refuse what is not an array, and arrays with an arithmetic of their own: masked ones, matrices, those with units."""
     kind = type(array)
@@ -233,3 +238,25 @@ def cotangent(op: str, grad_output: Any, shape: tuple[int, ...], dtype: np.dtype
     if grad_output.dtype != dtype:
         raise TypeError(f"{op}: grad_output must have the dtype of the output, {dtype}, got {grad_output.dtype}")
     return grad_output
+
+
+def cotangents(op: str, grad_output: Any, output: Any) -> Any:
+    """The gradient of an output of one array or several, in its structure. `None` for one of several becomes zeros; beside
+    integers, and where the output is `None`, it stays.
+    """
+    if not isinstance(output, (tuple, list)):
+        return cotangent(op, grad_output, output.shape, output.dtype)
+    if not isinstance(grad_output, (tuple, list)) or len(grad_output) != len(output):
+        got = f"{len(grad_output)} parts" if isinstance(grad_output, (tuple, list)) else type(grad_output).__name__
+        raise TypeError(f"{op}: grad_output must have {len(output)} parts, as the output has, got {got}")
+    grads: list[Any] = []
+    for grad, part in zip(grad_output, output):
+        if part is None or (isinstance(part, np.ndarray) and part.dtype.kind != "f"):
+            if grad is not None:
+                raise TypeError(f"{op}: grad_output must be None where the output holds no numbers, got {type(grad).__name__}")
+            grads.append(None)
+        elif isinstance(part, (tuple, list)):
+            grads.append(cotangents(op, (None,) * len(part) if grad is None else grad, part))
+        else:
+            grads.append(np.zeros(part.shape, part.dtype) if grad is None else cotangents(op, grad, part))
+    return tuple(grads)

@@ -268,10 +268,10 @@ class Module:
         return self.train(False)
 
     def extra_repr(self) -> str:
-        """The constructor's arguments, for `repr`: each that the module keeps under its name."""
+        """The constructor's arguments, for `repr`: each that the module keeps under its name, but for children, which follow."""
         shown = []
         for name, argument in signature(type(self).__init__).parameters.items():
-            if name not in vars(self):
+            if name not in vars(self) or isinstance(vars(self)[name], Module):
                 continue
             value = vars(self)[name]
             if isinstance(argument.default, bool):  # of a bias, whether there is one

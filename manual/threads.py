@@ -23,6 +23,7 @@ __all__ = ["get_num_threads", "set_num_threads"]
 LARGE = 1 << 20  # elements of an array that is worth the threads; below, handing the lock to and fro costs what they gain
 # Elements of a part: in smaller ones, threads wait for the lock more often than they compute. Functions of rows hold it longer.
 PART, PART_OF_ROWS = 1 << 17, 1 << 19
+FEWEST = 8  # samples of a part of a batch: products of matrices with fewer rows are slow
 ALIGNED = 1024  # elements: parts begin at a multiple of it, as vector instructions like it
 BUFFER = 512  # elements: where rows are shorter than its buffer, NumPy copies a column into it before it combines them
 
@@ -90,7 +91,7 @@ def in_threads(task: Callable[[int], None], count: int) -> None:
                 return
             task(i)
 
-    with _blas_in_one_thread(), np.errstate():  # at its end NumPy's settings are again what they were, the size of its buffer too
+    with blas_in_one_thread(), np.errstate():  # at its end NumPy's settings are again what they were, the size of its buffer too
         np.setbufsize(BUFFER)
         helping: list[Future[None]] = []
         with suppress(RuntimeError):  # no thread is to be had, as while the interpreter exits: the caller does it all
@@ -106,7 +107,7 @@ def in_threads(task: Callable[[int], None], count: int) -> None:
 
 
 @contextmanager
-def _blas_in_one_thread() -> Iterator[None]:
+def blas_in_one_thread() -> Iterator[None]:
     """Let BLAS work in the thread that calls it, where several do: its own threads would only be in their way.
 
     BLAS has one setting for all: the first to come changes it, and the last to go restores it.
@@ -131,7 +132,7 @@ def _blas_in_one_thread() -> Iterator[None]:
                 set_to(_blas_threads)
 
 
-@lru_cache(maxsize=1)
+@cache
 def _blas_setting() -> tuple[Callable[[], int], Callable[[int], None]] | None:
     """How many threads BLAS uses, and how to say so, if it is OpenBLAS, as in NumPy's wheels."""
     library = ctypes.CDLL(import_module("numpy._core._multiarray_umath").__file__)
@@ -151,6 +152,12 @@ def parts_of_rows(rows: int, columns: int) -> list[slice]:
     """The rows of a matrix in such parts; those of a small matrix as one part."""
     size = rows * columns
     return _parts(rows, math.ceil(rows / _count(size, PART_OF_ROWS)) if size > LARGE else rows)
+
+
+def parts_of_batch(count: int, size: int) -> list[slice]:
+    """The samples of a batch in parts, one for each thread, if `size` numbers are worth it, and none with too few samples."""
+    threads = min(get_num_threads(), count // FEWEST) if size > LARGE else 1
+    return _parts(count, math.ceil(count / max(threads, 1)))
 
 
 def _count(size: int, most: int) -> int:

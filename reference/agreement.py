@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache, partial
-from types import NoneType
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch.nn.modules.lazy import LazyModuleMixin
 
 import manual
+from manual.calling import array_names
 from manual.lazy import LazyModule
 from reference import exact, oracle, structure
 from reference.case import Case, ModuleCase, Operation, generator
 from reference.record import ILL_CONDITIONED, LIMIT, Agreement, Record, Target
+from reference.twins import LIBRARY
 
 Gradients = Callable[[Any], tuple[Any, dict[str, Any]]]  # of a cotangent: what the backward returns, and the parameters' by name
 
@@ -110,7 +110,7 @@ def measure(
     return _hold(operation.name, case, dtype, lambda kind: reference(operation, case, kind, seed), arguments, run, x)
 
 
-def measure_module(case: ModuleCase, dtype: Any, seed: int = 0, ours: Any = manual, theirs: Any = torch.nn) -> Agreement:
+def measure_module(case: ModuleCase, dtype: Any, seed: int = 0, ours: Any = manual, theirs: Any = LIBRARY) -> Agreement:
     """Carry the state of a module across, and compare outputs, gradients of the inputs and of every parameter.
 
     The judge is torch in float64, on the same numbers; the scale is the largest |J|ᵀ|g| of an array, from torch's Jacobian. (The
@@ -118,7 +118,7 @@ def measure_module(case: ModuleCase, dtype: Any, seed: int = 0, ours: Any = manu
     `ours` and `theirs` are the libraries that have the classes.
     """
     module = _construct(case, ours, dtype, seed)
-    names = _array_names(module.forward)
+    names = array_names(module.forward)
     arguments = case.build(names, dtype, seed)
     namesakes: list[torch.nn.Module] = []
 
@@ -131,7 +131,7 @@ def measure_module(case: ModuleCase, dtype: Any, seed: int = 0, ours: Any = manu
             parameters = {name: parameter for name, parameter in namesake.named_parameters() if parameter.requires_grad}
             function = partial(case.call, case.torch(namesake), names)
             namesakes.append(namesake)
-            return oracle.Call(function, inputs, {}, wanted(case.inputs, inputs), parameters)
+            return oracle.Call(function, inputs, {}, wanted(case.inputs, inputs), parameters, case.inputs.zero)
 
         narrow = call(kind)
         draw = generator(case.name, case.inputs.label, seed, "cotangent")
@@ -169,7 +169,7 @@ def _construct(case: ModuleCase, library: Any, dtype: Any, seed: int) -> Any:
     module.to(dtype)
     draw = generator(case.name, case.inputs.label, seed, "parameters")
     for parameter in module.parameters():
-        parameter.data = draw.standard_normal(parameter.data.shape).astype(dtype)
+        parameter.data = (case.scale * draw.standard_normal(parameter.data.shape)).astype(dtype)
     for buffer in module.buffers():
         buffer[...] = draw.uniform(0.5, 1, buffer.shape) if buffer.dtype.kind == "f" else draw.integers(1, 9, buffer.shape)
     return module.train(case.training)
@@ -177,7 +177,7 @@ def _construct(case: ModuleCase, library: Any, dtype: Any, seed: int) -> Any:
 
 def _first_call(case: ModuleCase, module: Any, convert: Callable[[Any], Any]) -> None:
     """Let the first input tell a lazy module its shapes."""
-    names = _array_names(getattr(manual, case.name).forward)
+    names = array_names(getattr(manual, case.name).forward)
     case.call(module, names, *structure.apply(convert, case.build(names, np.float64)))
 
 
@@ -189,13 +189,6 @@ def _namesake(case: ModuleCase, library: Any, state: Mapping[str, Any], dtype: A
         _first_call(case, module, lambda a: torch.tensor(a, dtype=kind))
     module.load_state_dict({name: torch.tensor(value) for name, value in state.items()})
     return module.train(case.training)
-
-
-def _array_names(forward: Callable[..., Any]) -> list[str]:
-    """The arguments of a module's forward that are arrays, and not options."""
-    options = {bool, int, float, str, NoneType, tuple[int, ...]}
-    parameters = inspect.signature(forward).parameters.values()
-    return [p.name for p in parameters if not {*(get_args(p.annotation) or (p.annotation,))} <= options]
 
 
 def _hold(
@@ -212,8 +205,8 @@ def _hold(
     record = Record(operation, case.label, dtype, case.torch_loses or case.ill_conditioned, torch_is_judge)
     if case.ill_conditioned:
         beside = against(np.dtype(np.float32))
-        for name, target in beside.targets.items():
-            record.limits[name] = max(LIMIT, ILL_CONDITIONED * float(target.ratios(beside.torch[name]).max(initial=0)))
+        worst = max(float(target.ratios(beside.torch[name]).max(initial=0)) for name, target in beside.targets.items())
+        record.limit = max(LIMIT, ILL_CONDITIONED * worst) * (2 if torch_is_judge else 1)
     try:
         output, gradients = run()
         grads, of_parameters = gradients(grad_output)

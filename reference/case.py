@@ -32,7 +32,7 @@ class Case:
     smooth       whether differences tell the derivative: False at a kink, or where a step would leave the domain
     torch_loses  why torch's own error is large here, where it is; without that, a torch that is far from the truth fails the case
     ill_conditioned  why the conditioning of a long composition, judged by float64, forbids r ≤ 30, where it does: then
-                 r ≤ 2 × torch's r passes, as measured in float32
+                 r ≤ 2 × torch's worst r passes, as measured in float32, and twice that in float64, where the judge errs as well
     """
 
     label: str
@@ -106,7 +106,9 @@ class Build:
             return convert(argument)
 
         kwargs = {name: each(value) for name, value in self.kwargs.items()}
-        with warnings.catch_warnings(action="ignore", category=FutureWarning):  # torch warns of the names it no longer advises
+        with warnings.catch_warnings():
+            for category in (FutureWarning, UserWarning):  # torch warns of names it no longer advises, of fast paths it cannot take
+                warnings.simplefilter("ignore", category)
             return getattr(library, self.name)(*(each(argument) for argument in self.args), **kwargs)
 
 
@@ -120,7 +122,7 @@ class ModuleCase:
     """A module and its inputs, which are given as for a `Case`: arrays by position, options of `forward` as constants.
 
     `keywords` are the arrays that are given by keyword (masks); `torch` makes of torch's module the function that ours is held
-    against, where that is not the module itself; `training` is the mode of both.
+    against, where that is not the module itself; `training` is the mode of both; `scale` the standard deviation of the parameters.
     """
 
     module: Build
@@ -128,6 +130,7 @@ class ModuleCase:
     keywords: dict[str, Any] = field(default_factory=dict)
     torch: Callable[[Any], Callable[..., Any]] = lambda module: module
     training: bool = True
+    scale: float = 1.0
 
     @property
     def name(self) -> str:

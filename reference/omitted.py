@@ -33,11 +33,7 @@ _REASONS = {
         has_torch_function_variadic
     """,
     "a product of quantised or grouped matrices, for accelerators": "grouped_mm scaled_grouped_mm scaled_mm",
-    "chapter to come: attention and transformers": """
-        MultiheadAttention Transformer TransformerDecoder TransformerDecoderLayer TransformerEncoder TransformerEncoderLayer
-        multi_head_attention_forward scaled_dot_product_attention
-    """,
-    "chapter to come: recurrent networks": "GRU GRUCell LSTM LSTMCell RNN RNNBase RNNCell RNNCellBase",
+    "of integers alone, without a gradient: np.argsort of a permutation is its inverse": "invert_permutation",
 }
 
 _ARGUMENTS = {
@@ -49,21 +45,37 @@ _ARGUMENTS = {
     "it says where torch's warnings point": "_stacklevel",
     "torch ignores it": "gumbel_softmax.eps",
     "it chooses among torch's implementations of a step": "capturable foreach fused",
+    "there is no fast path for it to choose": "enable_nested_tensor mask_check",
     "no gradient goes through a step": "differentiable",
+    "the weights that are given tell it, and their shapes": """
+        multi_head_attention_forward.use_separate_proj_weight multi_head_attention_forward.embed_dim_to_check
+    """,
     "a backward may run any number of times": "LinearCrossEntropyOptions.allow_retain_graph",
+    "a PackedSequence holds them": "batch_sizes",
+    "the list `weights` holds them, after W_ih": "w_hh b_ih b_hh",
     "the dtype of the inputs is that of everything": """
         LinearCrossEntropyOptions.acc_policy LinearCrossEntropyOptions.acc_dtype
+    """,
+}
+
+_OWN_NAMES = {
+    "language models have it; torch composes it of operations, as `reference/twins.py` and the cases do": """
+        DecoderBlock GeGLU GroupedQueryAttention LanguageModel SwiGLU geglu rotary_embedding swiglu
     """,
 }
 
 _OWN_ARGUMENTS = {
     "randomness comes from a `numpy.random.Generator`": "generator",
     "what was drawn can be given": "mask noise",
+    "less memory, for more time": "tile",
+    "torch has it in another form of the same function, or in its module": "batch_first",
 }
 
 _DEFAULTS = {
+    "torch's relu, and ours": "activation",
     "float64, where torch has a setting": "dtype",
     "the last axis, or none, where torch guesses one by the number of axes and warns": "dim",
+    "torch's modules have them, its functions none": "has_biases num_layers dropout train bidirectional batch_first",
 }
 
 
@@ -73,5 +85,6 @@ def _by_name(reasons: dict[str, str]) -> dict[str, str]:
 
 OMITTED = _by_name(_REASONS)
 ARGUMENTS = _by_name(_ARGUMENTS)  # of torch, left out: of all that have it, or of one, as Hardtanh.min_value
+OWN_NAMES = _by_name(_OWN_NAMES)  # of operations and modules that torch does not have
 OWN_ARGUMENTS = _by_name(_OWN_ARGUMENTS)  # that torch does not have
 OTHER_DEFAULTS = _by_name(_DEFAULTS)  # of arguments that both have

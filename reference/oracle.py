@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 import torch
+from torch.overrides import TorchFunctionMode
 
 from reference import structure
 from reference.exact import Exact, exactly
@@ -30,6 +32,43 @@ def forward(function: Callable[..., Any], arguments: tuple[Any, ...], constants:
         return structure.apply(to_numpy, function(*structure.apply(to_torch, arguments), **constants))
 
 
+MANY = 300  # elements of an output
+
+
+class Uses(TorchFunctionMode):
+    """Notes what torch computes directly from certain tensors: of each, by name, the functions and their outputs."""
+
+    def __init__(self, tensors: Mapping[str, torch.Tensor]) -> None:
+        super().__init__()
+        self.tensors = tensors
+        self.noted: dict[str, list[tuple[Callable[..., Any], torch.Tensor]]] = {name: [] for name in tensors}
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Call the function, and note it."""
+        given = [*args, *(kwargs or {}).values()]
+        output = function(*args, **(kwargs or {}))
+        for name, tensor in self.tensors.items():
+            if isinstance(output, torch.Tensor) and output.requires_grad and any(each is tensor for each in given):
+                self.noted[name].append((_alone(function, args, kwargs or {}, tensor), output))
+        return output
+
+
+def _alone(function: Callable[..., Any], args: Any, kwargs: Any, tensor: torch.Tensor) -> Callable[..., Any]:
+    """A function of torch as one of a single tensor among its arguments; the others are copies, as some are changed in place."""
+
+    def each(argument: Any, given: torch.Tensor) -> Any:
+        if argument is tensor:
+            return given
+        return argument.detach().clone() if isinstance(argument, torch.Tensor) else argument
+
+    args, kwargs = [each(a, tensor) for a in args], {key: each(a, tensor) for key, a in kwargs.items()}
+
+    def function_of(given: torch.Tensor) -> Any:
+        return function(*(each(a, given) for a in args), **{key: each(a, given) for key, a in kwargs.items()})
+
+    return function_of
+
+
 class Call:
     """A call of torch, and autograd from its outputs back to what is wanted, by name: gradients of arguments and of parameters."""
 
@@ -40,12 +79,16 @@ class Call:
         constants: dict[str, Any],
         wanted: Container[str],
         parameters: Mapping[str, torch.Tensor] | None = None,
+        zero: Container[str] = (),
     ) -> None:
         tensors = {name: to_torch(leaf, name in wanted) for name, leaf in structure.named_gradients(arguments).items()}
-        self.output = function(*structure.rebuild(arguments, tensors.values()), **constants)
-        self._outputs = structure.named(self.output, "output")
         self._leaves = {f"grad_{name}": parameter for name, parameter in (parameters or {}).items()}
         self._leaves |= {name: tensor for name, tensor in tensors.items() if name in wanted}
+        of_zero = Uses({name: leaf for name, leaf in self._leaves.items() if name in zero})
+        with of_zero if of_zero.tensors else nullcontext():
+            self.output = function(*structure.rebuild(arguments, tensors.values()), **constants)
+        self._uses = of_zero.noted
+        self._outputs = structure.named(self.output, "output")
 
     def results(self, grad_output: Any) -> dict[str, Any]:
         """The outputs and the gradients."""
@@ -57,6 +100,10 @@ class Call:
     def exactly(self, grad_output: Any) -> dict[str, Exact]:
         """The same as truth. The scale of an array is the largest of its elements', |J|ᵀ|g| or |y| + |J||x| with J the Jacobian,
         which takes a backward pass for each element of an output.
+
+        A gradient that is zero by cancellation, as of a bias before batch norm, comes out of any arithmetic as noise. So the truth
+        of one that is said to be zero is 0, and its scale that of the functions which take the array, with the cotangent that
+        arrives there.
         """
         results = self.results(grad_output)
         scales: dict[str, Any] = {name: np.zeros(leaf.shape) for name, leaf in self._leaves.items()}
@@ -64,11 +111,39 @@ class Call:
             if cotangent is None:
                 continue
             scales[name] = np.array(abs(results[name]))
-            for index in np.ndindex(cotangent.shape):
-                for leaf, row in self._gradients([(self._outputs[name][index], np.ones(()))]).items():
-                    scales[leaf] += abs(row) * abs(cotangent[index])
-                    scales[name][index] += abs(row * to_numpy(self._leaves[leaf])).sum()
+            for leaf, rows in self._jacobian(self._outputs[name]).items():
+                scales[leaf] += np.tensordot(abs(cotangent), abs(rows), cotangent.ndim)
+                numbers = np.where(rows == 0.0, 0.0, to_numpy(self._leaves[leaf]))  # a mask has −∞ where nothing depends on it
+                through = abs(rows * numbers)
+                scales[name] += through.sum(axis=tuple(range(cotangent.ndim, through.ndim)))
+        for name, uses in self._uses.items():
+            results[name] = np.zeros_like(results[name])
+            scales[name] = sum((self._of_use(*use, self._leaves[name], grad_output) for use in uses), start=results[name])
         return {name: Exact(exactly(results[name]), exactly(np.full_like(s, s.max(initial=0)))) for name, s in scales.items()}
+
+    def _of_use(self, function: Callable[..., Any], output: torch.Tensor, leaf: torch.Tensor, grad_output: Any) -> Any:
+        """|J|ᵀ|g| of one function of this leaf, with the cotangent g that arrives at its output."""
+        cotangents = structure.named(grad_output, "output")
+        outputs = [self._outputs[name] for name, g in cotangents.items() if g is not None]
+        given = [torch.tensor(g) for g in cotangents.values() if g is not None]
+        (grad,) = torch.autograd.grad(outputs, [output], given, retain_graph=True, materialize_grads=True)
+        own = Call(function, (to_numpy(leaf),), {}, {"grad_0"})
+        return own.exactly(to_numpy(grad))["grad_0"].scale.astype(float)
+
+    def _jacobian(self, output: torch.Tensor) -> dict[str, Any]:
+        """Of each element of an output the derivatives by each leaf: all at once where there are many, or else one by one, as torch
+        does not have every operation for several cotangents.
+        """
+        shape = tuple(output.shape)
+        if output.numel() > MANY:
+            each = torch.eye(output.numel(), dtype=output.dtype).reshape(*shape, *shape).flatten(0, len(shape) - 1)
+            leaves = list(self._leaves.values())
+            grads = torch.autograd.grad(output, leaves, each, retain_graph=True, is_grads_batched=True, materialize_grads=True)
+            return {name: to_numpy(grad).reshape(shape + grad.shape[1:]) for name, grad in zip(self._leaves, grads, strict=True)}
+        rows = [self._gradients([(output[index], np.ones(()))]) for index in np.ndindex(shape)]
+        return {
+            name: np.array([row[name] for row in rows]).reshape(shape + tuple(leaf.shape)) for name, leaf in self._leaves.items()
+        }
 
     def _gradients(self, pairs: list[tuple[torch.Tensor, Any]]) -> dict[str, Any]:
         """The gradients that come from these outputs with these cotangents."""

@@ -58,11 +58,14 @@ def small_parts(monkeypatch):
     """Every array of more than three elements is large, and goes through the mechanisms in parts of three elements at most."""
     for name in ("LARGE", "BLOCK", "WIDE"):
         monkeypatch.setattr(f"manual.windows.{name}", 3)
+    for name in ("LARGE", "BLOCK", "ROWS"):
+        monkeypatch.setattr(f"manual.strips.{name}", 3)
     monkeypatch.setattr("manual.elementwise.LARGE", 3)
     monkeypatch.setattr("manual.threads.LARGE", 3)
     monkeypatch.setattr("manual.threads.PART", 3)
     monkeypatch.setattr("manual.threads.PART_OF_ROWS", 3)
     monkeypatch.setattr("manual.threads.ALIGNED", 1)
+    monkeypatch.setattr("manual.threads.FEWEST", 1)
 
 
 @pytest.fixture(params=["whole", "in parts"])

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import manual
+from manual.calling import array_names
 from manual.module import Buffer
 from reference import structure
-from reference.agreement import _array_names
 from tests.test_module import cotangent_of, network, run
 from tests.test_repr import BUILT, build
 
@@ -256,7 +256,7 @@ def test_what_is_needed_of_a_module(case):
 def test_needs_has_one_entry_for_each_input(case):
     inputs = case.inputs.build(case.name, np.float64)
     module = build(case)
-    count = len(_array_names(module.forward))
+    count = len(array_names(module.forward))
     output, backward = module(*inputs)
     for needs in ((), (True,) * (count + 1), (False,) * (count + 1)):
         expected = f"needs must have one entry for each of {count} arguments, got {needs}"

@@ -6,17 +6,19 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import get_overloads
 
 import pytest
 import torch
-import torch.nn.utils
+import torch.nn.utils.rnn
 import torch.optim.lr_scheduler
 import torch.optim.swa_utils
 import torch.overrides
 
 import manual
 from reference.cases import MODULES, OPERATIONS
-from reference.omitted import ARGUMENTS, OMITTED, OTHER_DEFAULTS, OWN_ARGUMENTS
+from reference.omitted import ARGUMENTS, OMITTED, OTHER_DEFAULTS, OWN_ARGUMENTS, OWN_NAMES
+from reference.twins import LIBRARY, TWINS
 
 SETTINGS = {"get_num_threads", "set_num_threads"}
 BESIDE = torch.nn.init, torch.nn.utils, torch.optim.swa_utils  # whose functions are no operations: they have no backward
@@ -31,13 +33,14 @@ EVERY_FUNCTION = [name for name in manual.__all__ if inspect.isfunction(getattr(
 UTILITIES = [name for name in EVERY_FUNCTION if beside(name)]
 FUNCTIONS = [name for name in EVERY_FUNCTION if name not in UTILITIES]
 CLASSES = [name for name in manual.__all__ if inspect.isclass(getattr(manual, name))]
-LAYERS = [name for name in CLASSES if issubclass(getattr(manual, name), manual.Module) and hasattr(torch.nn, name)]
+LAYERS = [name for name in CLASSES if issubclass(getattr(manual, name), manual.Module) and hasattr(LIBRARY, name)]
 OPTIMIZATION = torch.optim, torch.optim.lr_scheduler, torch.optim.swa_utils
 OPTIMIZERS = {  # and schedules
     name: getattr(library, name) for library in OPTIMIZATION for name in CLASSES if name != "Module" and hasattr(library, name)
 }
 BASES = {"Module", "Optimizer"}
-WITHOUT_FORWARD = {"ModuleDict", "ModuleList", "ParameterDict", "ParameterList"}
+CONTAINERS = {"ModuleDict", "ModuleList", "ParameterDict", "ParameterList"}
+WITHOUT_FORWARD = CONTAINERS | {"RNNBase", "RNNCellBase"}
 
 
 def test_every_operation_has_cases():
@@ -52,7 +55,7 @@ def test_every_name_of_torch_is_covered_or_omitted():
     classes, functions = torch.nn, torch.nn.functional
     theirs = {name for name in dir(classes) if inspect.isclass(getattr(classes, name)) and not name.startswith("_")}
     theirs |= {name for name in dir(functions) if inspect.isroutine(getattr(functions, name)) and not name.startswith("_")}
-    for library in (torch.nn.init, torch.nn.utils, *OPTIMIZATION):
+    for library in (torch.nn.init, torch.nn.utils, torch.nn.utils.rnn, *OPTIMIZATION):
         public = getattr(library, "__all__", dir(library))
         theirs |= {name for name in public if callable(getattr(library, name)) and not name.startswith("_")}
     ours = {*CLASSES, *FUNCTIONS, *UTILITIES}
@@ -60,6 +63,8 @@ def test_every_name_of_torch_is_covered_or_omitted():
     assert set(OMITTED) & ours == set()
     assert set(OMITTED) - theirs == set()
     assert all(OMITTED.values())
+    assert set(OWN_NAMES) == {*(name for name in set(FUNCTIONS) - theirs if not hasattr(torch, name)), *TWINS}
+    assert all(OWN_NAMES.values())
 
 
 def test_case_labels_are_unique():
@@ -70,14 +75,22 @@ def test_case_labels_are_unique():
 
 def functions_namesake(name):
     """The parameters of torch's function; those of one that hides its signature are what torch's own tests of overrides say."""
-    function = getattr(torch.nn.functional, name, None) or getattr(torch, name)
+    libraries = torch.nn.functional, torch.nn.utils.rnn, torch
+    function = next(getattr(library, name) for library in libraries if hasattr(library, name))
     try:
         parameters = inspect.signature(function).parameters
     except ValueError:
         parameters = {}
     if set(parameters) - {"args", "kwargs"}:
         return parameters
-    return inspect.signature(torch.overrides.get_testing_overrides()[function]).parameters
+    parameters = inspect.signature(torch.overrides.get_testing_overrides()[function]).parameters
+    operator = getattr(getattr(torch.ops.aten, name, None), "default", None)
+    schema = [] if operator is None else operator._schema.arguments
+    said = {a.name: a.default_value if a.has_default_value() else inspect.Parameter.empty for a in schema}
+    if set(parameters) < set(said):  # the tests of overrides have fallen behind
+        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        return {name: inspect.Parameter(name, kind, default=default) for name, default in said.items()}
+    return parameters
 
 
 def compare_arguments(name, ours, theirs):
@@ -89,19 +102,19 @@ def compare_arguments(name, ours, theirs):
     return left_out, {argument for argument in ours if argument not in theirs}, other
 
 
-def parameters_of(cls, method):
+def parameters_of(method):
     """The parameters of a method, but for what takes any."""
-    parameters = list(inspect.signature(getattr(cls, method)).parameters.values())[1:]
+    parameters = list(inspect.signature(method).parameters.values())[1:]
     return {p.name: p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
 
 
-def takes_any(cls, method):
-    return any(p.kind is p.VAR_POSITIONAL for p in inspect.signature(getattr(cls, method)).parameters.values())
+def takes_any(method):
+    return any(p.kind is p.VAR_POSITIONAL for p in inspect.signature(method).parameters.values())
 
 
 def compared():
     """Of every function and every class, its name and what is not the same as in torch."""
-    for name in FUNCTIONS:
+    for name in set(FUNCTIONS) - set(OWN_NAMES):
         parameters = inspect.signature(getattr(manual, name)).parameters
         keywords = {key: p for key, p in parameters.items() if p.kind is p.KEYWORD_ONLY}
         arrays = len(parameters) - len(keywords)
@@ -112,20 +125,21 @@ def compared():
         yield name, (left_out - set(positional) if len(positional) == arrays else left_out), own, other
     for name in sorted({*LAYERS, "LinearCrossEntropyOptions"}):
         for method in ("__init__", "forward"):
-            theirs = getattr(torch.nn, name)
-            if hasattr(theirs, method) and not takes_any(theirs, method) and name not in BASES | WITHOUT_FORWARD:
-                pair = parameters_of(getattr(manual, name), method), parameters_of(theirs, method)
-                yield f"{name}.{method}", *compare_arguments(name, *pair)
+            theirs = getattr(LIBRARY, name)
+            if not hasattr(theirs, method) or name in BASES | CONTAINERS | (WITHOUT_FORWARD if method == "forward" else set()):
+                continue
+            # The recurrent layers take any arguments, and say in an overload which these are
+            overloads = get_overloads(getattr(theirs, method)) if issubclass(theirs, torch.nn.RNNBase) else []
+            functions = [getattr(theirs, method), *overloads]
+            said = [parameters_of(function) for function in functions if not takes_any(function)]
+            if said:
+                yield f"{name}.{method}", *compare_arguments(name, parameters_of(getattr(getattr(manual, name), method)), said[0])
     for name in OPTIMIZERS.keys() - BASES:
-        yield (
-            name,
-            *compare_arguments(name, *(parameters_of(each, "__init__") for each in (getattr(manual, name), OPTIMIZERS[name]))),
-        )
+        pair = (parameters_of(owner.__init__) for owner in (getattr(manual, name), OPTIMIZERS[name]))
+        yield name, *compare_arguments(name, *pair)
     for name in UTILITIES:
-        yield (
-            name,
-            *compare_arguments(name, *(inspect.signature(each).parameters for each in (getattr(manual, name), beside(name)))),
-        )
+        pair = (inspect.signature(function).parameters for function in (getattr(manual, name), beside(name)))
+        yield name, *compare_arguments(name, *pair)
 
 
 def test_arguments_are_torchs():

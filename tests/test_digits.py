@@ -9,36 +9,17 @@ from matplotlib.figure import Figure
 from torch import nn
 
 import manual
+from benchmarks import torch_side, workloads
 from manual.__main__ import main
 from manual.commands import digits
-
-
-class TorchResidual(nn.Module):
-    def __init__(self, *body):
-        super().__init__()
-        self.body = nn.Sequential(*body)
-
-    def forward(self, x):
-        return torch.relu(x + self.body(x))
-
-
-def torch_network():
-    def convolution(inputs, outputs):
-        return nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs)
-
-    def block(channels):
-        return TorchResidual(*convolution(channels, channels), nn.ReLU(), *convolution(channels, channels))
-
-    first = *convolution(1, 16), nn.ReLU(), block(16), nn.MaxPool2d(2)
-    second = *convolution(16, 32), nn.ReLU(), block(32), nn.AvgPool2d(4)
-    return nn.Sequential(*first, *second, nn.Flatten(), nn.Linear(32, 10)).double()
 
 
 def test_a_hundred_steps_are_torchs():
     """From the same weights on the same minibatches, every parameter and every running statistic, at every step."""
     rng = np.random.default_rng(0)
     seen, _ = digits.load(rng, np.float64)
-    ours, theirs = digits.network(rng, np.float64), torch_network()
+    ours, (theirs, _) = digits.network(rng, np.float64), torch_side.construct(workloads.residual(1))
+    theirs.double()
     theirs.load_state_dict({name: torch.tensor(array) for name, array in ours.state_dict().items()})
     settings = {"lr": 0.05, "momentum": 0.9, "nesterov": True, "weight_decay": 5e-4}
     optimizer, their_optimizer = manual.SGD(ours.parameters(), **settings), torch.optim.SGD(theirs.parameters(), **settings)

@@ -104,7 +104,8 @@ def check_layouts(operation, data):
     case = data.draw(st.sampled_from(operation.cases))
     dtype, seed = data.draw(st.sampled_from(["float64", "float32"])), data.draw(st.integers(0, 2**32))
     built = case.build(operation.name, dtype, seed)
-    names = data.draw(st.lists(st.sampled_from(list(LAYOUTS)), min_size=8, max_size=8))
+    count = len(leaves(built))
+    names = data.draw(st.lists(st.sampled_from(list(LAYOUTS)), min_size=count, max_size=count))
     laid = [LAYOUTS[name](leaf) if isinstance(leaf, np.ndarray) and leaf.ndim else leaf for leaf, name in zip(leaves(built), names)]
     arguments = structure.rebuild(built, laid)
     contiguous = structure.apply(partial(np.array, order="C"), arguments)
@@ -165,6 +166,13 @@ def bad_array(data, array, integers):
     return data.draw(st.one_of(no_arrays, numbers, hnp.arrays("f2", array.shape)))
 
 
+def takes_truths(operation, position):
+    """Whether an argument may be a mask of True and False."""
+    built = (case.build(operation.name, "float64") for case in operation.cases)
+    given = [arguments[position] for arguments in built if position < len(arguments)]
+    return any(isinstance(array, np.ndarray) and array.dtype == bool for array in given)
+
+
 @bounded(max_examples=80)
 @given(data=st.data())
 def check_refusals(operation, data):
@@ -190,7 +198,10 @@ def check_refusals(operation, data):
         if not isinstance(array, np.ndarray):
             return
         value = bad_array(data, array, takes_integers(operation, f"grad_{position}") or array.dtype.kind in "iu")
-        if (value is None and parameter.default is None) or (type(value) is float and "float" in str(parameter.annotation)):
+        annotation = str(parameter.annotation)
+        if (value is None and "None" in annotation) or (type(value) is float and "float" in annotation):
+            return
+        if type(value) is np.ndarray and value.dtype == bool and takes_truths(operation, position):
             return
         arguments[position] = value
     tried["bad"] += 1

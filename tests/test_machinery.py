@@ -307,3 +307,32 @@ def forget(module, grads):
 def test_a_broken_module_is_caught(change, complaint):
     found = module_complaints(broken_module(change))
     assert any(text.startswith(complaint) for text in found), found
+
+
+def off_by(noise):
+    """A linear layer whose bias has a gradient that is wrong by so much."""
+
+    class Noisy(manual.Linear):
+        def forward(self, input):
+            output, backward = super().forward(input)
+
+            def noisy(grad_output, needs=None):
+                grads = backward(grad_output, needs)
+                self.bias.grad = self.bias.grad + noise
+                return grads
+
+            return output, noisy
+
+    return SimpleNamespace(**{**vars(manual), "Linear": Noisy})
+
+
+def test_a_gradient_that_is_zero_by_cancellation_is_judged_where_it_arises():
+    """The noise of a bias before batch norm may be as large as rounding makes it there, and no larger."""
+    network = build("Sequential", build("Linear", 4, 3), build("BatchNorm1d", 3))
+    case = ModuleCase(network, Case("a bias before batch norm", (normal(6, 4),), zero=("grad_0.bias",)))
+    dtype = "float64"
+    (bias,) = [q for q in measure_module(case, dtype).quantities if q.name == "grad_0.bias"]
+    assert 0 < bias.ratio < 10
+    assert measure_module(case, dtype, ours=off_by(1e-16)).complaints == ()
+    (complaint,) = measure_module(case, dtype, ours=off_by(1e-12)).complaints
+    assert complaint.startswith("grad_0.bias: r = ")

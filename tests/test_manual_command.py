@@ -152,6 +152,7 @@ def test_wrong_usage(capsys, monkeypatch, options, expected):
     [
         ("xor", ("--epochs", "--lr", "--seed", "--loss", "--optimizer", "--hidden", "--plot")),
         ("digits", ("--epochs", "--batch", "--lr", "--seed", "--plot")),
+        ("text", ("--file", "--steps", "--batch", "--context", "--lr", "--temperature", "--seed", "--plot")),
     ],
 )
 def test_help(network, options, capsys):

@@ -37,7 +37,7 @@ def run(module, *inputs):
 def cotangent_of(output):
     if isinstance(output, tuple):
         return tuple(cotangent_of(each) for each in output)
-    if output.dtype.kind != "f":
+    if output is None or output.dtype.kind != "f":
         return None
     return np.random.default_rng(0).integers(1, 9, np.shape(output)).astype(output.dtype)
 

@@ -11,10 +11,11 @@ import torch
 
 import manual
 from manual.contract import require_integers
+from reference import structure
 from reference.agreement import wanted
 from reference.cases import OPERATIONS
-from reference.structure import is_float, named_gradients
-from tests.test_contract import takes_integers, with_leaf
+from reference.structure import is_float, leaves, named_gradients
+from tests.test_contract import assert_same, takes_integers, with_leaf
 
 ABOVE_0, BELOW_0 = 5e-324, -5e-324
 ABOVE_1 = math.nextafter(1, 2)
@@ -29,9 +30,19 @@ def float_arguments(operation):
     case = operation.cases[0]
     arguments = case.build(operation.name, np.float64)
     names = [p.name for p in parameters(operation, inspect.Parameter.POSITIONAL_ONLY)]
-    for position, (leaf, array) in enumerate(named_gradients(arguments).items()):
+    spoken = [name for argument, own in zip(arguments, names) for name in names_within(argument, own)]
+    for position, ((leaf, array), name) in enumerate(zip(named_gradients(arguments).items(), spoken, strict=True)):
         if leaf in wanted(case, arguments):
-            yield arguments, position, names[position], array, takes_integers(operation, leaf)
+            yield arguments, position, name, array, takes_integers(operation, leaf)
+
+
+def names_within(tree, name):
+    """What errors call the leaves of an argument: weights[0], weights[1], …, or x.data in a named tuple."""
+    if not isinstance(tree, (tuple, list)):
+        return [name]
+    fields = getattr(tree, "_fields", None)
+    parts = [f".{field}" for field in fields] if fields else [f"[{i}]" for i in range(len(tree))]
+    return [leaf for part, own in zip(tree, parts, strict=True) for leaf in names_within(part, name + own)]
 
 
 def refuse(operation, arguments, constants, start):
@@ -74,7 +85,8 @@ def test_none_stands_for_what_may_be_left_out_alone(operation):
     case = operation.cases[0]
     arguments = case.build(operation.name, np.float64)
     for position, parameter in enumerate(parameters(operation, inspect.Parameter.POSITIONAL_ONLY)):
-        if position < len(arguments) and parameter.default is inspect.Parameter.empty:
+        required = parameter.default is inspect.Parameter.empty and "None" not in str(parameter.annotation)
+        if position < len(arguments) and required:
             given = (*arguments[:position], None, *arguments[position + 1 :])
             assert "got None" in refuse(operation, given, case.constants, f"{parameter.name} must ")
 
@@ -84,7 +96,7 @@ def test_arrays_in_files_are_arrays(operation, tmp_path):
     case = operation.cases[0]
     arguments = case.build(operation.name, np.float64)
     in_files = []
-    for i, array in enumerate(arguments):
+    for i, array in enumerate(leaves(arguments)):
         if isinstance(array, np.ndarray) and array.size:
             mapped = np.memmap(tmp_path / str(i), array.dtype, "w+", shape=array.shape or (1,))
             mapped[...] = array
@@ -92,12 +104,11 @@ def test_arrays_in_files_are_arrays(operation, tmp_path):
         else:
             in_files.append(array)
     (output, backward), (expected, backward_expected) = (
-        operation.manual(*each, **case.constants) for each in (in_files, arguments)
+        operation.manual(*each, **case.constants) for each in (structure.rebuild(arguments, in_files), arguments)
     )
-    np.testing.assert_array_equal(output, expected)
-    grad_output = expected if is_float(expected) else None
-    for grad, grad_expected in zip(backward(grad_output), backward_expected(grad_output), strict=True):
-        np.testing.assert_array_equal(grad, grad_expected)
+    assert_same(output, expected)
+    grad_output = structure.apply(lambda part: part if is_float(part) else None, expected)
+    assert_same(backward(grad_output), backward_expected(grad_output))
 
 
 @pytest.mark.parametrize("wrong", [np.ma.ones(3), np.ones(3, np.float16), np.ones(3, ">f8"), [1.0, 1.0, 1.0], None])
@@ -168,9 +179,10 @@ def test_numbers_of_numpy_do_not_change_the_dtype(operation):
             continue
         output, backward = operation.manual(*arguments, **case.constants)
         again, backward_again = operation.manual(*arguments, **{**case.constants, **{n: np.float64(v) for n, v in numbers.items()}})
-        np.testing.assert_array_equal(again, output, strict=True)
-        for grad, other in zip(backward_again(output), backward(output), strict=True):
-            np.testing.assert_array_equal(grad, other, strict=grad is not None)
+        grad_output = structure.apply(lambda part: part if is_float(part) else None, output)
+        strictly = partial(np.testing.assert_array_equal, strict=True)
+        assert_same(again, output, strictly)
+        assert_same(backward_again(grad_output), backward(grad_output), strictly)
 
 
 def goes_along_an_axis(operation):

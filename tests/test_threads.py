@@ -13,16 +13,13 @@ import manual
 from manual import threads as threads_module
 from manual.threads import LARGE, PART, PART_OF_ROWS, in_threads, parts_of_elements, parts_of_rows
 from reference import structure
-from reference.structure import is_float
+from tests.test_fuzz import cotangent_like
 
 
 def run(operation, case, dtype):
     """The output, and the gradients of a random cotangent."""
     output, backward = operation.manual(*case.build(operation.name, dtype), **case.constants)
-    draw = np.random.default_rng(0)
-    grads = backward(
-        structure.apply(lambda part: np.asarray(draw.standard_normal(part.shape), dtype) if is_float(part) else None, output)
-    )
+    grads = backward(cotangent_like(output, 0))
     return [*structure.leaves(output), *map(structure.dense, structure.leaves(grads))]
 
 

@@ -9,7 +9,7 @@ import math
 import numpy as np
 from numpy.typing import DTypeLike
 
-from manual.arrays import sum_to_shape
+from manual.arrays import BITS, sum_to_shape
 from manual.contract import (
     Array,
     Backward,
@@ -39,10 +39,10 @@ def relu(x: Array, /) -> tuple[Array, Backward]:
     Source:    Nair & Hinton 2010, Rectified Linear Units Improve Restricted Boltzmann Machines
     """
     require_floats("relu", "x", x)
-    return elementwise("relu", _relu, x)
+    return elementwise("relu", relu_curve, x)
 
 
-def _relu(x, out=None):
+def relu_curve(x, out=None):
     y = x.clip(0.0, math.inf, out=out)  # several times as fast as np.maximum with a number
     return y, y != 0.0  # y is never negative; at NaN `!=` lets the gradient through, as torch does, where `>` would stop it
 
@@ -208,7 +208,7 @@ def threshold(x: Array, /, *, threshold: float, value: float) -> tuple[Array, Ba
     """
     require_floats("threshold", "x", x)
     threshold, value = require_number("threshold", "threshold", threshold), require_number("threshold", "value", value)
-    bits = np.dtype(f"i{x.dtype.itemsize}")
+    bits = BITS[x.dtype]
     value_bits = np.asarray(value, x.dtype).view(bits)
 
     def chosen(x, out=None):

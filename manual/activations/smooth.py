@@ -68,17 +68,19 @@ def tanh(x: Array, /) -> tuple[Array, Backward]:
     """Squash into (−1, 1), the hyperbolic tangent.
 
     Forward:   y = (exp(x) − exp(−x)) / (exp(x) + exp(−x))
-    Backward:  grad_x = grad_y · sech²x,  sech²x = 1 − y² = 4e / (1 + e)²,  e = exp(−2|x|)
+    Backward:  grad_x = grad_y · sech²x,  sech²x = 1 − y² = 4 m (1 − m),  m = e / (1 + e),  e = exp(−2|x|)
     Shapes:    x, y (...)
     """
     require_floats("tanh", "x", x)
-    return elementwise("tanh", _tanh, x)
+    return elementwise("tanh", tanh_curve, x)
 
 
-def _tanh(x, out=None):
-    with np.errstate(over="ignore"):  # where −2|x| is −∞, e is 0 as it should be
-        e = np.exp(-2.0 * abs(x))
-    slope = e / np.square(1.0 + e)
+def tanh_curve(x, out=None):
+    with np.errstate(over="ignore"):  # where −2|x| is −∞, m is 0 as it should be
+        m = np.exp(-2.0 * abs(x))
+    m /= 1.0 + m
+    slope = 1.0 - m
+    slope *= m
     slope *= 4.0
     return np.tanh(x, out=out), slope
 

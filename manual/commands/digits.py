@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 import manual
-from manual.commands.options import number, picture_path, seed
+from manual.commands import picture
+from manual.commands.options import number, seed
 from manual.contract import Array, Backward
-from manual.files import written_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -155,12 +155,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch", type=whole, default=64, metavar="N", help="digits in a minibatch (default: %(default)s)")
     parser.add_argument("--lr", type=lr, default=0.1, metavar="RATE", help="learning rate at first (default: %(default)s)")
     parser.add_argument("--seed", type=seed, default=0, metavar="N", help="of weights, order and split (default: %(default)s)")
-    parser.add_argument(
-        "--plot",
-        type=picture_path,
-        metavar="FILE",
-        help="draw the loss, the first filters and what was mistaken to a .png, .pdf or .svg file (default: no picture)",
-    )
+    picture.add_plot(parser, "the loss, the first filters and what was mistaken")
 
 
 def run(args: argparse.Namespace, progress: Callable[[Iterable[int]], Iterable[int]]) -> None:
@@ -189,10 +184,4 @@ def run(args: argparse.Namespace, progress: Callable[[Iterable[int]], Iterable[i
     print(f"\n{right} of {len(answers)} digits not seen in training are read right: {right / len(answers):.2%}")
     print(f"{steps} steps in {time.perf_counter() - start:.1f} s")
     if args.plot:
-        from matplotlib.figure import Figure
-
-        figure = Figure(figsize=(11, 6.6), layout="constrained")
-        draw(figure, losses, net.state_dict()["0.weight"], unseen, answers)
-        with written_whole(args.plot) as file:
-            figure.savefig(file, dpi=150)
-        print(f"The picture is in {args.plot}.")
+        picture.write(args.plot, 6.6, lambda figure: draw(figure, losses, net.state_dict()["0.weight"], unseen, answers))

@@ -4,9 +4,7 @@ import argparse
 import contextlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-
-from manual.files import output_file
+from typing import Any, NamedTuple
 
 
 def number(kind: Callable[[str], Any], accepts: Callable[[Any], bool], expected: str) -> Callable[[str], Any]:
@@ -21,11 +19,19 @@ def number(kind: Callable[[str], Any], accepts: Callable[[Any], bool], expected:
     return parse
 
 
-def picture_path(text: str) -> Path:
-    """A file that can be written, whose ending names a picture format."""
-    if Path(text).suffix.lower() not in (".png", ".pdf", ".svg"):
-        raise argparse.ArgumentTypeError(f"expected a file name that ends in .png, .pdf or .svg, got {text!r}")
-    return output_file(text)
+class Text(NamedTuple):
+    """What a file holds."""
+
+    name: str
+    content: bytes
+
+
+def text_file(name: str) -> Text:
+    """A file that can be read, as is learnt here; it is read once, as it may be a pipe."""
+    try:
+        return Text(name, Path(name).read_bytes())
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"cannot read {name}: {error.strerror}") from None
 
 
 seed = number(int, lambda n: 0 <= n < 2**32, "a whole number from 0 to 4294967295")

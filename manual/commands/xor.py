@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import manual
-from manual.commands.options import number, picture_path, seed
+from manual.commands import picture
+from manual.commands.options import number, seed
 from manual.contract import Array
-from manual.files import written_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -117,12 +117,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="gradient descent, plain, with momentum 0.9, or with Nesterov's momentum 0.9 (default: %(default)s)",
     )
     parser.add_argument("--hidden", type=hidden, default=2, metavar="N", help="size of the hidden layer (default: %(default)s)")
-    parser.add_argument(
-        "--plot",
-        type=picture_path,
-        metavar="FILE",
-        help="draw the loss curve, and the output over the unit square, to a .png, .pdf or .svg file (default: no picture)",
-    )
+    picture.add_plot(parser, "the loss curve, and the output over the unit square,")
 
 
 def run(args: argparse.Namespace, progress: Callable[[Iterable[int]], Iterable[int]]) -> None:
@@ -148,10 +143,4 @@ def run(args: argparse.Namespace, progress: Callable[[Iterable[int]], Iterable[i
     print("Outputs and loss are those of the last epoch's forward pass, before the last update.")
 
     if args.plot:
-        from matplotlib.figure import Figure
-
-        figure = Figure(figsize=(11, 4.6), layout="constrained")
-        draw(figure, net, losses, args.loss)
-        with written_whole(args.plot) as file:
-            figure.savefig(file, dpi=150)
-        print(f"The picture is in {args.plot}.")
+        picture.write(args.plot, 4.6, lambda figure: draw(figure, net, losses, args.loss))

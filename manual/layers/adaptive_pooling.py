@@ -90,17 +90,22 @@ def _bins(op: str, axes: int, x: Array, output_size: OutputSize) -> list[AxisWin
 
 
 def _uneven_bins(axis: int, cells: int, count: int) -> AxisWindows:
-    """So many bins that share an axis of so many cells, from ⌊i · cells / count⌋ to ⌈(i + 1) · cells / count⌉."""
+    """So many bins that share an axis of so many cells, some larger than others, or some overlapping."""
     behind = (slice(None),) * (-axis - 1)
-    bins = np.arange(count)
-    start = bins * cells // max(count, 1)
-    size = -(-(bins + 1) * cells // max(count, 1)) - start
+    start, end = bins(cells, count)
+    size = end - start
     taps = []
     for k in range(size.max(initial=0)):
         (seen,) = np.nonzero(size > k)
         taps.append(((..., seen, *behind), (..., start[seen] + k, *behind)))
     along = (count, *(1,) * len(behind))
     return AxisWindows(axis, start.reshape(along), 1, size.reshape(along), taps, add if count <= cells else np.add.at)
+
+
+def bins(cells: int, count: int) -> tuple[Array, Array]:
+    """Of each of so many bins that share so many cells evenly, start and end: ⌊i · cells / count⌋ and ⌈(i + 1) · cells / count⌉."""
+    i = np.arange(count)
+    return i * cells // count, -(-(i + 1) * cells // count)
 
 
 class _AdaptiveAvgPool(Module):

@@ -110,8 +110,8 @@ def convolution(
 def correlate(x: Array, weight: Any, y: Any, windows: Windows, groups: int) -> tuple[Any, Any]:
     """The products with the columns of x: a weight correlated with x, and y paired with x; `None` for what lacks its factor."""
     inputs, outputs = x.shape[1] // groups, (y.shape[1] if weight is None else len(weight)) // groups
-    # If there is enough of it in a row of the kernel, only the rows are written out: each has a product, and these are added up
-    shifts = 1 if inputs * math.prod(windows.kernel[1:]) >= outputs else 0
+    # If the rows of the kernel are long enough, only they are written out: each row has a product, and the products are added up
+    shifts = 1 if inputs * (math.prod(windows.kernel[1:]) - 1) >= outputs else 0
     rows, height = windows.kernel[:shifts], inputs * math.prod(windows.kernel[shifts:])
     here, there = range(2, 2 + shifts), range(shifts)  # the axis of the rows, in a kernel and in its matrices
     correlated: Any = None

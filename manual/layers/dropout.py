@@ -42,8 +42,8 @@ def dropout(
     Backward:  grad_x = s grad_y;  in evaluation grad_x = grad_y
     Shapes:    x, y (...); `mask` has the shape of x, and is drawn by `generator` unless given: True, with probability 1 − p, where
                x is kept
-    Corners:   what is dropped is multiplied by 0, so that ∞ and NaN become NaN; p = 1 drops everything. In evaluation y shares the
-               memory of x, and is read-only
+    Corners:   what is dropped is multiplied by 0, so that ∞ and NaN become NaN; p = 1 drops everything. In evaluation, and where p
+               is 0 and no mask given, y shares the memory of x, and is read-only
     Source:    Srivastava, Hinton, Krizhevsky, Sutskever & Salakhutdinov 2014, Dropout
     """
     require_floats("dropout", "x", x)
@@ -57,7 +57,7 @@ def _dropout(
     shape = x.shape[:drawn] + (1,) * (x.ndim - drawn)
     p = require_number(op, "p", p, "a number from 0 to 1")
     _require_dropout(op, shape, training, mask, generator)
-    if not training:
+    if not training or (p == 0 and mask is None):
         return reshaped(op, x, x.shape)
     scale = 1.0 / (1.0 - p) if p < 1 else 0.0
 
@@ -66,10 +66,10 @@ def _dropout(
         with np.errstate(invalid="ignore"):  # ∞ · 0
             return x * slope, slope
 
-    return elementwise(op, curve, x, _kept(shape, p, mask, generator))
+    return elementwise(op, curve, x, kept(shape, p, mask, generator))
 
 
-def _kept(shape: tuple[int, ...], p: float, mask: Array | None, generator: np.random.Generator | None) -> Array:
+def kept(shape: tuple[int, ...], p: float, mask: Array | None, generator: np.random.Generator | None) -> Array:
     """The mask that is given, or one that is drawn."""
     if mask is not None:
         return mask
@@ -235,7 +235,7 @@ def _alpha_dropout(
         y += np.where(kept, shift, dropped)
         return y, slope
 
-    return elementwise(op, curve, x, _kept(shape, p, mask, generator))
+    return elementwise(op, curve, x, kept(shape, p, mask, generator))
 
 
 class AlphaDropout(_Dropout):

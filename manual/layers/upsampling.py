@@ -21,6 +21,7 @@ from manual.contract import (
     require_integers,
     require_numbers,
 )
+from manual.layers.adaptive_pooling import bins
 from manual.module import Module
 
 __all__ = ["Upsample", "UpsamplingBilinear2d", "UpsamplingNearest2d", "interpolate", "upsample"]
@@ -166,8 +167,7 @@ def _nearest(n: int, m: int, scale: float | None, exact: bool, dtype: Any) -> tu
 
 def _area(n: int, m: int) -> tuple[Array, Array]:
     """The mean of all inputs that an output overlaps, be it in part."""
-    i = np.arange(m)
-    start, end = i * n // m, -(-(i + 1) * n // m)
+    start, end = bins(n, m)
     index = start + np.arange((end - start).max(initial=1))[:, None]
     return np.minimum(index, end - 1), (index < end) / (end - start)
 

@@ -21,6 +21,18 @@ def test_dropout_by_hand():
     assert backward(G)[0].tolist() == [4, 0, 400, 0]
 
 
+def test_nothing_is_drawn_where_nothing_is_dropped():
+    """With p = 0 and no mask; a mask that is given counts."""
+    generator = np.random.default_rng(0)
+    output, backward = manual.dropout(X, p=0, generator=generator)
+    assert output.tolist() == X.tolist()
+    assert np.shares_memory(output, X)
+    assert not output.flags.writeable
+    assert backward(G)[0].tolist() == G.tolist()
+    assert generator.random() == np.random.default_rng(0).random()
+    assert manual.dropout(X, p=0, mask=MASK)[0].tolist() == (X * MASK).tolist()
+
+
 def test_channels_are_dropped_whole():
     x = np.arange(1.0, 9.0).reshape(1, 2, 4)
     mask = np.array([[[False], [True]]])

@@ -9,16 +9,17 @@ from reference.cases.activations.pointwise import pointwise
 from reference.exact import PI, erfc, exp, log, mp, tanh
 
 
-def _sigmoid(x):
+def sigmoid(x):
+    """The logistic function."""
     return 1 / (1 + exp(-x))
 
 
 def _silu(x):
-    return x * _sigmoid(x)
+    return x * sigmoid(x)
 
 
 def _silu_slope(x):
-    return _sigmoid(x), x * _sigmoid(x) * _sigmoid(-x)
+    return sigmoid(x), x * sigmoid(x) * sigmoid(-x)
 
 
 def _mish(x):
@@ -27,29 +28,32 @@ def _mish(x):
 
 def _mish_slope(x):
     gate = tanh(log(1 + exp(x)))
-    return gate, x * (1 - gate**2) * _sigmoid(x)
+    return gate, x * (1 - gate**2) * sigmoid(x)
 
 
 def _gelu_v(x, cubic):
     return 2 * mp.sqrt(2 / PI) * (x + 0.044715 * x * x * x * cubic)
 
 
+def gelu_gate(x, approximate="none"):
+    """What x is multiplied by."""
+    return sigmoid(_gelu_v(x, 1)) if approximate == "tanh" else erfc(-x / mp.sqrt(2)) / 2
+
+
 def _gelu(x, approximate="none"):
-    if approximate == "tanh":
-        return x * _sigmoid(_gelu_v(x, 1))
-    return x * erfc(-x / mp.sqrt(2)) / 2
+    return x * gelu_gate(x, approximate)
 
 
 def _gelu_slope(x, approximate="none"):
     if approximate == "tanh":
         v = _gelu_v(x, 1)
-        return _sigmoid(v), _gelu_v(x, 3) * _sigmoid(v) * _sigmoid(-v)
+        return sigmoid(v), _gelu_v(x, 3) * sigmoid(v) * sigmoid(-v)
     return erfc(-x / mp.sqrt(2)) / 2, x * exp(-x * x / 2) / mp.sqrt(2 * PI)
 
 
 def _glu(x, dim=-1):
     a, b = np.split(x, 2, axis=dim)
-    return a * _sigmoid(b)
+    return a * sigmoid(b)
 
 
 def _half_open(rows: int, columns: int) -> Draw:

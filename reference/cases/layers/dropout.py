@@ -16,11 +16,11 @@ ALPHA = mp.mpf(1.7580993408473766)
 
 
 def _dropout(x, p=0.5, training=True, mask=None):
-    return x * (mask / (1 - mp.mpf(p)) if p < 1 else 0) if training else x
+    return x * (mask / (1 - mp.mpf(p)) if p < 1 else 0) if training and mask is not None else x  # without one, p is 0
 
 
 def _alpha_dropout(x, p=0.5, training=False, mask=None):
-    if not training:
+    if not training or mask is None:
         return x
     a = ((1 - mp.mpf(p)) * (1 + p * ALPHA**2)) ** -mp.mpf("0.5") if p < 1 else mp.zero
     return np.where(mask, a * (x + ALPHA * p), 0 * x - a * ALPHA * (1 - p))
@@ -72,6 +72,7 @@ def _operation(ours: Any, theirs: Dropout, definition: Any, small: Any, large: A
             case("p = 1", ordinary, 1, zero=("grad_0",)),
             case("∞ and NaN", wild, 0.5, judge="torch", smooth=False),
             case("∞ and NaN, p = 1", wild, 1.0, zero=("grad_0",), judge="torch", smooth=False),
+            Case("p = 0, no mask", (ordinary,), {"p": 0.0, "training": True}),
             Case("evaluation", (ordinary,), {"training": False}),
             Case("evaluation, ∞ and NaN", (wild,), {"p": 0.9, "training": False}, judge="torch", smooth=False),
         ),
