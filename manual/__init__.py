@@ -52,6 +52,7 @@ from manual.layers.transformer import *
 from manual.layers.transformer_layers import *
 from manual.layers.transposed_convolution import *
 from manual.layers.upsampling import *
+from manual.layers.weight_norms import *
 from manual.losses.adaptive import *
 from manual.losses.binary import *
 from manual.losses.classification import *
@@ -80,6 +81,7 @@ from manual.optimizers.rprop import *
 from manual.optimizers.sgd import *
 from manual.optimizers.sparse_adam import *
 from manual.parameter_containers import *
+from manual.parametrizations import *
 from manual.schedulers.combined import *
 from manual.schedulers.cycles import *
 from manual.schedulers.factors import *

@@ -6,7 +6,6 @@ from types import NoneType
 from typing import Any, NamedTuple, get_args
 
 from manual.contract import Backward, needed
-from manual.forks import RenewedLock
 from manual.parameter import Buffer, Parameter
 
 INPUT: Any = object()  # marks, among the arguments of an operation, what its module does not own
@@ -16,9 +15,6 @@ class Input(NamedTuple):
     """Marks an input that may be `None`: it keeps its place among those for which a backward has a need and a gradient."""
 
     data: Any
-
-
-_accumulating = RenewedLock()
 
 
 def array_names(forward: Callable[..., Any]) -> list[str]:
@@ -64,14 +60,13 @@ def call(op: Callable[..., tuple[Any, Backward]], *arguments: Any, **constants: 
                 wanted.append(owner is not None and owner.requires_grad)
         grad_inputs = []
         grads = op_backward(grad_output, tuple(wanted))
-        with _accumulating.lock:
-            for owner, grad in zip(owners, grads):
-                if owner is INPUT:
-                    grad_inputs.append(grad)
-                elif grad is not None:
-                    for parameter, own in zip(owner, grad) if isinstance(owner, list) else ((owner, grad),):
-                        if parameter.requires_grad:  # never added in place: others may hold the first gradient too
-                            parameter.grad = own if parameter.grad is None else parameter.grad + own
+        for owner, grad in zip(owners, grads):
+            if owner is INPUT:
+                grad_inputs.append(grad)
+            elif grad is not None:
+                for parameter, own in zip(owner, grad) if isinstance(owner, list) else ((owner, grad),):
+                    if parameter.requires_grad:
+                        parameter.accumulate(own)
         return tuple(grad_inputs)
 
     return output, backward

@@ -6,10 +6,13 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from manual.contract import Array, require_dtype
+from manual.forks import RenewedLock
 
 __all__ = ["Buffer", "Parameter", "UninitializedBuffer", "UninitializedParameter"]
 
 HOW_TO_INITIALIZE = "call the module on an input, or load a state dict, first"
+
+_accumulating = RenewedLock()
 
 
 class Parameter:
@@ -47,6 +50,11 @@ class Parameter:
     def ndim(self) -> int:
         """The number of axes of `data`."""
         return self.data.ndim
+
+    def accumulate(self, grad: Any) -> None:
+        """Add to the gradient. It is never added in place: others may hold the first one too."""
+        with _accumulating.lock:
+            self.grad = grad if self.grad is None else self.grad + grad
 
     def convert(self, dtype: np.dtype[Any]) -> None:
         """Convert `data` and `grad` to another dtype."""

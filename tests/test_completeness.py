@@ -10,7 +10,10 @@ from typing import get_overloads
 
 import pytest
 import torch
+import torch.nn.utils.parametrizations
+import torch.nn.utils.prune
 import torch.nn.utils.rnn
+import torch.nn.utils.stateless
 import torch.optim.lr_scheduler
 import torch.optim.swa_utils
 import torch.overrides
@@ -18,10 +21,11 @@ import torch.overrides
 import manual
 from reference.cases import MODULES, OPERATIONS
 from reference.omitted import ARGUMENTS, OMITTED, OTHER_DEFAULTS, OWN_ARGUMENTS, OWN_NAMES
-from reference.twins import LIBRARY, TWINS
+from reference.twins import LIBRARY, PARAMETRIZATIONS, TWINS
 
 SETTINGS = {"get_num_threads", "set_num_threads"}
-BESIDE = torch.nn.init, torch.nn.utils, torch.optim.swa_utils  # whose functions are no operations: they have no backward
+UTILS = torch.nn.utils.parametrizations, torch.nn.utils.parametrize, torch.nn.utils.prune, torch.nn.utils.stateless, torch.nn.utils
+BESIDE = torch.nn.init, *UTILS, torch.optim.swa_utils  # whose functions are no operations: they have no backward
 
 
 def beside(name):
@@ -48,16 +52,17 @@ def test_every_operation_has_cases():
 
 
 def test_every_module_has_a_case():
-    assert set(LAYERS) - BASES - WITHOUT_FORWARD == {case.name for case in MODULES}
+    assert {*set(LAYERS) - BASES - WITHOUT_FORWARD, *PARAMETRIZATIONS} == {case.name for case in MODULES}
 
 
 def test_every_name_of_torch_is_covered_or_omitted():
     classes, functions = torch.nn, torch.nn.functional
     theirs = {name for name in dir(classes) if inspect.isclass(getattr(classes, name)) and not name.startswith("_")}
     theirs |= {name for name in dir(functions) if inspect.isroutine(getattr(functions, name)) and not name.startswith("_")}
-    for library in (torch.nn.init, torch.nn.utils, torch.nn.utils.rnn, *OPTIMIZATION):
-        public = getattr(library, "__all__", dir(library))
-        theirs |= {name for name in public if callable(getattr(library, name)) and not name.startswith("_")}
+    for library in (torch.nn.init, torch.nn.utils.rnn, *UTILS, *OPTIMIZATION):
+        public = getattr(library, "__all__", [name for name in dir(library) if not name.startswith("_")])
+        callables = {name: getattr(library, name) for name in public if callable(getattr(library, name))}
+        theirs |= {name for name, thing in callables.items() if thing.__module__.startswith("torch.")}
     ours = {*CLASSES, *FUNCTIONS, *UTILITIES}
     assert theirs - ours - set(OMITTED) == set()
     assert set(OMITTED) & ours == set()

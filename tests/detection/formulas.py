@@ -22,6 +22,7 @@ MACHINERY = {
     "module.py",
     "multihead_arguments.py",
     "parameter_containers.py",
+    "parametrizations.py",
     "rows.py",
     "sequences.py",
     "sparse.py",
@@ -56,7 +57,9 @@ def is_machinery(function):
 
 
 def mentions(function, statement):
-    """The functions that a statement mentions: by name, as attributes of a module, or as methods of the chapter's own classes."""
+    """The functions that a statement mentions: by name, as attributes of a module, or as methods of the chapter's own classes; of
+    a module that it builds, the forward.
+    """
     scope = function.__globals__
     classes = [value for value in scope.values() if inspect.isclass(value) and value.__module__ == function.__module__]
     for node in (node for part in own_expressions(statement) for node in ast.walk(part)):
@@ -70,6 +73,8 @@ def mentions(function, statement):
         for value in values:
             while isinstance(value, partial):
                 value = value.func
+            if inspect.isclass(value) and value in classes:
+                value = vars(value).get("forward")
             value = inspect.unwrap(value) if callable(value) else value
             if inspect.isfunction(value):
                 yield value

@@ -5,6 +5,7 @@ from tests.detection.harmless.reasons import (
     EMPTY,
     FASTER,
     FIRST_CALL,
+    KEPT,
     LAYOUT,
     MODULE,
     NEVER_THERE,
@@ -329,4 +330,11 @@ HARMLESS: dict[str, dict[tuple[str, str], str]] = {
         ("x = x.copy()", "x"): LAYOUT,
     },
     "SwiGLU": {("return (from_gate + from_up if", "from_gate + from_up"): MODULE},
+    "spectral_norm": {
+        ("count = require_integer(", "0"): REFUSED,
+        ("return self.call(normalize", "self.call(normalize, weight, eps=self.eps, dim=0 - 1)"): ONLY,
+        ("count = self.n_power_iterations", "-1"): SAME,
+        ("u, v = _power_iterations(", "self._u"): KEPT,
+        ("u, v = _power_iterations(", "self._v"): KEPT,
+    },
 }

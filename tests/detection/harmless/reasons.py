@@ -35,3 +35,4 @@ FASTER = "decides which of two ways is taken, the faster of the two; both are ri
 LAYOUT = "the cases are in order in memory; tests/test_agreement.py has them in other orders"
 FIRST_CALL = "what the first call returns is seen by tests/test_lazy.py"
 WITHOUT_A_BATCH = "torch takes the cells for the channels, so that no case can; tests/test_lazy.py does"
+KEPT = "only a later forward changes what the backward keeps, as in the chapter's own tests"
