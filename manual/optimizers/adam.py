@@ -58,8 +58,12 @@ class Adam(Optimizer):
         step = self.count(parameter)
         keys = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq") if group["amsgrad"] else ("exp_avg", "exp_avg_sq")
         root = (1 - beta2**step) ** 0.5
+        scale = lr * root / (1 - beta1**step)
+        change = np.empty(0, parameter.dtype)
         for w, g, m, v, *largest in self.blocks(parameter, group, *keys):
-            change = g - m
+            if change.shape != w.shape:
+                change = np.empty_like(w)  # blocks are of one size, but for the last
+            np.subtract(g, m, out=change)
             change *= 1 - beta1
             m += change
             v *= beta2
@@ -71,5 +75,5 @@ class Adam(Optimizer):
             np.sqrt(v, out=change)
             change += eps * root
             np.divide(m, change, out=change)
-            change *= lr * root / (1 - beta1**step)
+            change *= scale
             w -= change

@@ -11,6 +11,7 @@ from manual.contract import FLOAT64, Array
 from manual.parameter import HOW_TO_INITIALIZE, Parameter
 from manual.sparse import RowGradient, zeros_like
 from manual.state import converted
+from manual.threads import LARGE, in_threads
 
 __all__ = ["Optimizer"]
 
@@ -147,9 +148,17 @@ class Optimizer:
         """
         loss = None if closure is None else closure()
         for group, parameters in self.due():
+            self._update_all(parameters, group)
+        return loss
+
+    def _update_all(self, parameters: list[Parameter], group: dict[str, Any]) -> None:
+        """Make the steps of some parameters: many numbers in threads, from the second step on, when each has its state."""
+        large = sum(parameter.size for parameter in parameters) > LARGE and all(each in self.state for each in parameters)
+        if large:
+            in_threads(lambda i: self.update(parameters[i], group), len(parameters))
+        else:
             for parameter in parameters:
                 self.update(parameter, group)
-        return loss
 
     def update(self, parameter: Parameter, group: dict[str, Any]) -> None:
         """Make the step of one parameter, which has a gradient."""

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import manual
+from manual.threads import in_threads
 from reference.optimizer_state import to_manual, to_torch
 from tests.optimizers.test_sgd import words
 from tests.optimizers.trajectories import ROWS, TRAJECTORIES, assert_near, assert_near_states, of, pair, steps
@@ -115,6 +116,24 @@ def test_large_and_empty_parameters(name, settings):
         ours.step()
         theirs.step()
     np.testing.assert_allclose(of(ours)[0].data, of(theirs)[0].detach().numpy(), rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize(("name", "settings"), ALL)
+def test_threads_change_nothing(name, settings, monkeypatch):
+    """Many numbers are shared among threads, parameter by parameter, once each has its state."""
+    alone, _ = pair(name, **settings)
+    steps(4, alone, rows=name == "SparseAdam")
+    shared, _ = pair(name, **settings)
+    tasks = []
+    monkeypatch.setattr("manual.optimizers.optimizer.LARGE", 3)
+    monkeypatch.setattr(
+        "manual.optimizers.optimizer.in_threads", lambda task, count: tasks.append(count) or in_threads(task, count)
+    )
+    steps(4, shared, rows=name == "SparseAdam")
+    assert tasks == [len(of(shared))] * (4 if name == "Adagrad" else 3)  # which has its state from the start
+    assert list(shared.state_dict()["state"]) == list(alone.state_dict()["state"])
+    for one, other in zip(of(alone), of(shared), strict=True):
+        np.testing.assert_array_equal(one.data, other.data)
 
 
 # -- State dicts
