@@ -90,5 +90,6 @@ from manual.schedulers.plateau import *
 from manual.schedulers.scheduler import *
 from manual.threads import *
 from manual.vectors import *
+from manual.weights import *
 
 __all__ = sorted(name for name, thing in vars().items() if getattr(thing, "__module__", "").startswith("manual."))

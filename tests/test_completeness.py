@@ -23,7 +23,7 @@ from reference.cases import MODULES, OPERATIONS
 from reference.omitted import ARGUMENTS, OMITTED, OTHER_DEFAULTS, OWN_ARGUMENTS, OWN_NAMES
 from reference.twins import LIBRARY, PARAMETRIZATIONS, TWINS
 
-SETTINGS = {"get_num_threads", "set_num_threads"}
+SETTINGS = {"get_num_threads", "set_num_threads", "load_weights", "read_weights", "save_weights"}
 UTILS = torch.nn.utils.parametrizations, torch.nn.utils.parametrize, torch.nn.utils.prune, torch.nn.utils.stateless, torch.nn.utils
 BESIDE = torch.nn.init, *UTILS, torch.optim.swa_utils  # whose functions are no operations: they have no backward
 
@@ -185,7 +185,7 @@ def test_arrays_are_positional_and_constants_keywords(name):
 
 def test_manual_works_without_torch():
     """No module of `manual` imports torch, not even indirectly, nor anything but NumPy and SciPy."""
-    blocked = ["torch", "rich", "matplotlib", "mpmath", "pytest"]
+    blocked = ["torch", "rich", "matplotlib", "mpmath", "pytest", "safetensors"]
     program = f"""
 import sys
 sys.modules.update(dict.fromkeys({blocked!r}))
