@@ -211,6 +211,17 @@ def with_member(name, content):
     return add
 
 
+def lengthened():
+    file = io.BytesIO()
+    np.save(file, np.ones(2))
+    return file.getvalue() + b"more"
+
+
+def again(data):
+    with pytest.warns(UserWarning, match="Duplicate name"):
+        return with_member(f"{BIAS}.npy", lengthened()[:-4])(data)
+
+
 def pickled():
     file = io.BytesIO()
     np.lib.format.write_array(file, np.array([{}], dtype=object))
@@ -234,6 +245,8 @@ CORRUPT = [
     (".npz", "a lone array", lambda d: npz({"a": np.ones(3)})[38:200], DAMAGED),
     (".npz", "a pickled object", with_member("evil.npy", pickled()), DAMAGED),
     (".npz", "another kind of member", with_member("readme.txt", "hello"), "readme.txt is no array"),
+    (".npz", "more than an array", with_member("extra.npy", lengthened()), "extra.npy is longer than its array"),
+    (".npz", "an array there twice", again, "2.bias.npy is there twice"),
     (".npz", "a member that is no array", with_member("extra.npy", "hello"), DAMAGED),
     (".npz", "a safetensors file", lambda d: struct.pack("<Q", 2) + b"{}", DAMAGED),
     *((".safetensors", f"cut off at {p:.0%}", lambda d, p=p: d[: int(p * len(d))], DAMAGED) for p in (0, 0.004, 0.1, 0.5, 0.9)),

@@ -204,6 +204,14 @@ def test_the_original_stays_the_parameter_that_optimizers_know():
     assert not np.allclose(normed, start)
 
 
+def test_the_array_that_was_the_weight_is_left_alone():
+    layer = manual.Linear(3, 2)
+    before = layer.weight.data
+    manual.weight_norm(layer)
+    before[...] = 0
+    assert layer.weight.data.all()
+
+
 def test_two_parameters_and_one_removed():
     layer = manual.weight_norm(manual.weight_norm(manual.Linear(3, 2)), "bias", None)
     manual.remove_parametrizations(layer, "weight")
@@ -249,7 +257,8 @@ def test_a_parametrization_of_ones_own():
     assert not doubled.training
     original = layer.parametrizations["weight"].original
     np.testing.assert_array_equal(layer.weight.data, 2 * original.data)
-    manual.register_parametrization(layer, "weight", Doubled())
+    manual.register_parametrization(layer, "weight", second := Doubled())
+    assert not second.training
     np.testing.assert_array_equal(layer.weight.data, 4 * original.data)
     x = np.random.default_rng(0).standard_normal((4, 3))
     output, backward = layer(x)
