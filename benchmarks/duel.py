@@ -27,7 +27,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from benchmarks.workloads import ForwardBackward, TrainingStep
+from benchmarks.workloads import TrainingStep, Workload
 
 TURN, GAP = 0.08, 0.04  # seconds; the pools spin for about 0.03
 START_UP, PREPARE = 4.0, 1.0  # seconds, about, until fresh processes are ready for turns, or those that run already
@@ -168,7 +168,7 @@ def launch(sides: Iterable[str], setting: Setting) -> Iterator[dict[str, Process
         yield {module: stack.enter_context(Process(module, setting)) for module in dict.fromkeys(SIDES[side] for side in sides)}
 
 
-def duel(workload: TrainingStep | ForwardBackward, launches: Sequence[Launch], rounds: int, others: tuple[str, ...] = ()) -> Result:
+def duel(workload: Workload, launches: Sequence[Launch], rounds: int, others: tuple[str, ...] = ()) -> Result:
     """Time a workload in each launch on `manual`, `torch` and `others`; those of them that are peers may be unable to run it."""
     times: dict[str, list[float]] = {side: [] for side in ("manual", "torch", *others)}
     calls = {side: side if side in BARE else workload.side_function for side in times}

@@ -1,4 +1,4 @@
-"""What is timed: whole networks, and every operation of the catalogue, small and large."""
+"""What is timed: whole networks, optimizers, and every operation of the catalogue, small and large."""
 
 import math
 from collections.abc import Callable
@@ -9,7 +9,17 @@ from typing import Any
 import numpy as np
 
 from benchmarks.duel import GAP, PEERS, PREPARE, START_UP, TURN
-from benchmarks.workloads import ForwardBackward, TrainingStep, dense, encoder_block, language_model, lenet, residual, xor
+from benchmarks.workloads import (
+    ForwardBackward,
+    Workload,
+    dense,
+    encoder_block,
+    language_model,
+    lenet,
+    optimizer_step,
+    residual,
+    xor,
+)
 from reference.agreement import differentiable
 from reference.cases import OPERATIONS as CATALOGUE
 
@@ -32,7 +42,7 @@ class Entry:
 
     name: str
     case: str
-    workload: Callable[[], TrainingStep | ForwardBackward]
+    workload: Callable[[], Workload]
     rounds: int
     default: bool = True
     fresh: bool = False
@@ -88,6 +98,16 @@ NETWORKS = (
         "encoder block", "", partial(encoder_block, 512, 8, 2048, 8, 128), rounds=10, fresh=True, measures_memory=True, limit=1.1
     ),
 )
+
+
+def _optimizer(name: str, limit: float, **settings: Any) -> Entry:
+    """On 4 million numbers, as a network of 20 layers may have."""
+    label = ", ".join(["20 × 400 × 500", *(f"{key} {value}" for key, value in settings.items())])
+    workload = partial(optimizer_step, name, 20, (400, 500), **settings)
+    return Entry(name, label, workload, rounds=3, limit=limit)
+
+
+OPTIMIZERS = (_optimizer("Adam", limit=0.9), _optimizer("SGD", limit=1.0, momentum=0.9))
 
 
 def _operation(name: str, size: str, default: bool, **constants: Any) -> Entry:

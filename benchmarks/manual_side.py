@@ -9,7 +9,7 @@ from scipy.linalg.blas import daxpy
 from threadpoolctl import threadpool_info
 
 import manual
-from benchmarks.workloads import LIBRARY, ForwardBackward, TrainingStep
+from benchmarks.workloads import LIBRARY, ForwardBackward, OptimizerStep, TrainingStep
 from manual.contract import Array
 from reference import structure
 
@@ -46,6 +46,20 @@ def training_step(step: TrainingStep) -> tuple[Call, Callable[[], Results]]:
         return {"loss": call(), **step.updates(net.state_dict())}
 
     return call, results
+
+
+def optimizer_step(step: OptimizerStep) -> tuple[Call, Callable[[], Results]]:
+    """The step of an optimizer, and what the first one adds to each parameter."""
+    parameters = [manual.Parameter(array.copy()) for array in step.arrays]
+    for parameter, grad in zip(parameters, step.grads, strict=True):
+        parameter.grad = grad
+    optimizer = getattr(manual, step.optimizer)(parameters, **step.settings)
+
+    def results() -> Results:
+        optimizer.step()
+        return {f"update of {i}": p.data - array for i, (p, array) in enumerate(zip(parameters, step.arrays, strict=True))}
+
+    return optimizer.step, results
 
 
 def forward_backward(workload: ForwardBackward) -> tuple[Call, Callable[[], Results]]:

@@ -29,10 +29,16 @@ class Section:
 
 
 def sections(records: list[Record]) -> list[Section]:
-    """The networks, the networks beside the peers that were asked for, and the operations; those of them that were timed."""
+    """The networks, also beside the peers that were asked for, the optimizers and the operations; those that were timed."""
     networks = [record for record in records if record.group == "training step"]
+    optimizers = [record for record in records if record.group == "optimizer step"]
     operations = [record for record in records if record.group == "operation"]
-    found = [_networks(networks), _peers(networks), _operations(operations)]
+    found = [
+        _networks(networks),
+        _peers(networks),
+        _parts("Step of an optimizer", "optimizer", optimizers),
+        _parts("Operation, forward and backward", "operation", operations),
+    ]
     return [section for section in found if section.rows or section.notes]
 
 
@@ -66,8 +72,8 @@ def _elsewhere(record: Record, peers: list[str]) -> Iterator[str]:
         yield f"{_time(record.result.time(peer))}, {_beside(record, peer)}" if peer in record.result.times else "—"
 
 
-def _operations(records: list[Record]) -> Section:
-    section = Section("Operation, forward and backward", ("operation", "case", "manual", "torch", "manual / torch"))
+def _parts(title: str, what: str, records: list[Record]) -> Section:
+    section = Section(title, (what, "case", "manual", "torch", "manual / torch"))
     for record in records:
         section.rows.append([_name(record), record.entry.case, *_beside_torch(record)])
     return section
@@ -103,7 +109,7 @@ def table(section: Section) -> Table:
     """A section for the terminal."""
     found = Table(title=section.title, title_justify="left", caption="\n".join(section.notes), caption_justify="left", min_width=60)
     for column in section.columns:
-        found.add_column(column, justify="left" if column in ("network", "operation", "case") else "right")
+        found.add_column(column, justify="left" if column in ("network", "optimizer", "operation", "case") else "right")
     for row in section.rows:
         found.add_row(*row)
     return found

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from benchmarks.entries import NETWORKS, OPERATIONS, Entry
+from benchmarks.entries import NETWORKS, OPERATIONS, OPTIMIZERS, Entry
 from benchmarks.recording import worker_clock
 
 
@@ -12,6 +12,13 @@ from benchmarks.recording import worker_clock
 @pytest.mark.parametrize("entry", NETWORKS, ids=str)
 def test_network(entry: Entry, compete: Callable[[Entry], None]) -> None:
     """A training step beside torch's, and beside its own arithmetic alone."""
+    compete(entry)
+
+
+@pytest.mark.benchmark(group="optimizer step", timer=worker_clock)
+@pytest.mark.parametrize("entry", OPTIMIZERS, ids=str)
+def test_optimizer(entry: Entry, compete: Callable[[Entry], None]) -> None:
+    """A step of an optimizer beside torch's."""
     compete(entry)
 
 

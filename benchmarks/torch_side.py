@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.workloads import ForwardBackward, TrainingStep
+from benchmarks.workloads import ForwardBackward, OptimizerStep, TrainingStep
 from manual.contract import Array
 from reference import structure, twins
 from reference.case import Library
@@ -63,6 +63,21 @@ def training_step(step: TrainingStep) -> tuple[Call, Callable[[], Results]]:
         return {"loss": loss, **step.updates({name: tensor.numpy() for name, tensor in net.state_dict().items()})}
 
     return call, results
+
+
+def optimizer_step(step: OptimizerStep) -> tuple[Call, Callable[[], Results]]:
+    """The step of an optimizer, and what the first one adds to each parameter."""
+    parameters = [torch.nn.Parameter(to_torch(array)) for array in step.arrays]
+    for parameter, grad in zip(parameters, step.grads, strict=True):
+        parameter.grad = to_torch(grad)
+    optimizer = getattr(torch.optim, step.optimizer)(parameters, **step.settings)
+
+    def results() -> Results:
+        optimizer.step()
+        found = [parameter.detach().numpy() - array for parameter, array in zip(parameters, step.arrays, strict=True)]
+        return {f"update of {i}": update for i, update in enumerate(found)}
+
+    return optimizer.step, results
 
 
 def forward_backward(workload: ForwardBackward) -> tuple[Call, Callable[[], Results]]:

@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from benchmarks.workloads import ForwardBackward, TrainingStep
+from benchmarks.workloads import TrainingStep, Workload
 
 
 class Worker:
@@ -31,7 +31,7 @@ class Worker:
         self.side = importlib.import_module(f"benchmarks.{side}")
         return {"version": self.side.VERSION, "threads": self.side.threads()}
 
-    def prepare(self, name: str, workload: TrainingStep | ForwardBackward) -> dict[str, Any]:
+    def prepare(self, name: str, workload: Workload) -> dict[str, Any]:
         """Make ready for turns what the side's function of that name constructs; return what the first call yields."""
         self.calls.pop(name, None)  # the memory of the last workload is free for this one
         self.calls[name], results = getattr(self.side, name)(workload)

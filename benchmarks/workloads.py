@@ -1,4 +1,4 @@
-"""What is timed: training steps of whole networks, and single operations forward and backward.
+"""What is timed: training steps of whole networks, steps of optimizers alone, and single operations forward and backward.
 
 Both sides get the same workload, with every array that it starts from. No torch here: the process that runs `manual` reads this.
 """
@@ -38,6 +38,18 @@ class TrainingStep:
 
 
 @dataclass(frozen=True)
+class OptimizerStep:
+    """One step of an optimizer with its defaults, or with these settings; the gradients are the same at every call."""
+
+    side_function: ClassVar[str] = "optimizer_step"
+    optimizer: str
+    settings: dict[str, Any]
+    arrays: tuple[Array, ...]
+    grads: tuple[Array, ...]
+    tolerance: float = 1e-4
+
+
+@dataclass(frozen=True)
 class ForwardBackward:
     """An operation of the catalogue: its output, and the gradient of each array that `needs` one."""
 
@@ -56,6 +68,9 @@ class ForwardBackward:
             return draw.standard_normal(array.shape, dtype=array.dtype) if structure.is_float(array) else None
 
         return structure.apply(each, output)
+
+
+Workload = TrainingStep | OptimizerStep | ForwardBackward
 
 
 def xor() -> TrainingStep:
@@ -131,6 +146,13 @@ def encoder_block(width: int, heads: int, hidden: int, batch: int, length: int) 
     net = build("Sequential", layer)
     x, target = np.random.default_rng(1).standard_normal((2, batch, length, width), dtype=np.float32)
     return TrainingStep(net, "MSELoss", 0.01, x, target, _state(net), tolerance=1e-2)
+
+
+def optimizer_step(optimizer: str, count: int, shape: tuple[int, int], **settings: Any) -> OptimizerStep:
+    """An optimizer on so many matrices of a shape, all of random numbers."""
+    generator = np.random.default_rng(1)
+    arrays, grads = (tuple(generator.standard_normal((count, *shape), dtype=np.float32)) for _ in range(2))
+    return OptimizerStep(optimizer, settings, arrays, grads)
 
 
 def _convolution(inputs: int, outputs: int, kernel: int, **options: Any) -> tuple[Build, Build]:

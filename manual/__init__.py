@@ -17,7 +17,10 @@ from manual.activations.hard import *
 from manual.activations.normalized import *
 from manual.activations.piecewise import *
 from manual.activations.smooth import *
+from manual.averaging import *
+from manual.clipping import *
 from manual.containers import *
+from manual.initialization import *
 from manual.layers.adaptive_pooling import *
 from manual.layers.attention import *
 from manual.layers.average_pooling import *
@@ -49,6 +52,7 @@ from manual.layers.transformer import *
 from manual.layers.transformer_layers import *
 from manual.layers.transposed_convolution import *
 from manual.layers.upsampling import *
+from manual.layers.weight_norms import *
 from manual.losses.adaptive import *
 from manual.losses.binary import *
 from manual.losses.classification import *
@@ -60,10 +64,32 @@ from manual.losses.multi_margin import *
 from manual.losses.regression import *
 from manual.losses.similarity import *
 from manual.module import *
+from manual.optimizers.adadelta import *
+from manual.optimizers.adafactor import *
+from manual.optimizers.adagrad import *
 from manual.optimizers.adam import *
+from manual.optimizers.adamax import *
 from manual.optimizers.adamw import *
+from manual.optimizers.asgd import *
+from manual.optimizers.lbfgs import *
+from manual.optimizers.muon import *
+from manual.optimizers.nadam import *
+from manual.optimizers.optimizer import *
+from manual.optimizers.radam import *
+from manual.optimizers.rmsprop import *
+from manual.optimizers.rprop import *
 from manual.optimizers.sgd import *
+from manual.optimizers.sparse_adam import *
 from manual.parameter_containers import *
+from manual.parametrizations import *
+from manual.schedulers.combined import *
+from manual.schedulers.cycles import *
+from manual.schedulers.factors import *
+from manual.schedulers.functions import *
+from manual.schedulers.plateau import *
+from manual.schedulers.scheduler import *
 from manual.threads import *
+from manual.vectors import *
+from manual.weights import *
 
 __all__ = sorted(name for name, thing in vars().items() if getattr(thing, "__module__", "").startswith("manual."))

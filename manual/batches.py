@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from manual.calling import accumulate, collected
 from manual.contract import Array, Backward, cotangent, needed
+from manual.parameter import collected
 from manual.threads import get_num_threads, in_threads
 
 LARGE = 1 << 17  # numbers between two layers that are worth the parts; with fewer, threads wait for each other's lock
@@ -48,7 +48,8 @@ def by_batch(name: str, forward: Callable[[Array], tuple[Array, Backward]], x: A
         in_threads(backward_part, count)
         grads, collections = zip(*found)
         for gradients in collections:
-            accumulate(gradients.items())
+            for parameter, grad in gradients.items():
+                parameter.accumulate(grad)
         return (None if grads[0] is None else np.concatenate(grads),)
 
     return output, backward

@@ -1,14 +1,11 @@
 """How a module calls its operation: arguments in the operation's order, gradients to those who own them."""
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable
 from inspect import signature
 from types import NoneType
 from typing import Any, NamedTuple, get_args
 
 from manual.contract import Backward, needed
-from manual.forks import RenewedLock
 from manual.parameter import Buffer, Parameter
 
 INPUT: Any = object()  # marks, among the arguments of an operation, what its module does not own
@@ -18,32 +15,6 @@ class Input(NamedTuple):
     """Marks an input that may be `None`: it keeps its place among those for which a backward has a need and a gradient."""
 
     data: Any
-
-
-_accumulating = RenewedLock()
-_collection: ContextVar[dict[Parameter, Any] | None] = ContextVar("collection", default=None)
-
-
-@contextmanager
-def collected() -> Iterator[dict[Parameter, Any]]:
-    """Let the gradients that come for parameters in this thread wait in a dictionary."""
-    gradients: dict[Parameter, Any] = {}
-    token = _collection.set(gradients)
-    try:
-        yield gradients
-    finally:
-        _collection.reset(token)
-
-
-def accumulate(gradients: Iterable[tuple[Parameter, Any]]) -> None:
-    """Add gradients to those that have come for parameters: never in place, as others may hold the first one too."""
-    collection = _collection.get()
-    with _accumulating.lock:
-        for parameter, grad in gradients:
-            if collection is None:
-                parameter.grad = grad if parameter.grad is None else parameter.grad + grad
-            else:
-                collection[parameter] = collection[parameter] + grad if parameter in collection else grad
 
 
 def array_names(forward: Callable[..., Any]) -> list[str]:
@@ -87,16 +58,15 @@ def call(op: Callable[..., tuple[Any, Backward]], *arguments: Any, **constants: 
                 wanted.append(any(parameter.requires_grad for parameter in owner))
             else:
                 wanted.append(owner is not None and owner.requires_grad)
+        grad_inputs = []
         grads = op_backward(grad_output, tuple(wanted))
-        grad_inputs, own = [], []
         for owner, grad in zip(owners, grads):
             if owner is INPUT:
                 grad_inputs.append(grad)
-            elif isinstance(owner, list):
-                own += [(parameter, each) for parameter, each in zip(owner, grad or ()) if parameter.requires_grad]
             elif grad is not None:
-                own.append((owner, grad))
-        accumulate(own)
+                for parameter, own in zip(owner, grad) if isinstance(owner, list) else ((owner, grad),):
+                    if parameter.requires_grad:
+                        parameter.accumulate(own)
         return tuple(grad_inputs)
 
     return output, backward

@@ -1,4 +1,4 @@
-"""Files that a command writes: whole or not at all."""
+"""Files that are written whole or not at all."""
 
 import argparse
 import os
@@ -34,6 +34,8 @@ def written_whole(path: Path) -> Iterator[Path]:
         yield beside
         if path.exists():
             shutil.copymode(path, beside)
+        with beside.open("rb") as file:
+            os.fsync(file.fileno())  # or a crash of the system could leave an empty file in the place of the old one
         beside.replace(path.resolve())
     finally:
         beside.unlink(missing_ok=True)

@@ -1,15 +1,22 @@
 """What a module owns: arrays that are learnt, and arrays that are not."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from manual.contract import Array, require_dtype
+from manual.forks import RenewedLock
 
 __all__ = ["Buffer", "Parameter", "UninitializedBuffer", "UninitializedParameter"]
 
 HOW_TO_INITIALIZE = "call the module on an input, or load a state dict, first"
+
+_accumulating = RenewedLock()
+_collection: ContextVar[dict["Parameter", Any] | None] = ContextVar("collection", default=None)
 
 
 class Parameter:
@@ -48,6 +55,15 @@ class Parameter:
         """The number of axes of `data`."""
         return self.data.ndim
 
+    def accumulate(self, grad: Any) -> None:
+        """Add to the gradient. It is never added in place: others may hold the first one too."""
+        collection = _collection.get()
+        if collection is not None:
+            collection[self] = collection[self] + grad if self in collection else grad
+            return
+        with _accumulating.lock:
+            self.grad = grad if self.grad is None else self.grad + grad
+
     def convert(self, dtype: np.dtype[Any]) -> None:
         """Convert `data` and `grad` to another dtype."""
         self.data = self.data.astype(dtype, copy=False)
@@ -56,6 +72,17 @@ class Parameter:
 
     def __repr__(self) -> str:
         return f"Parameter({self.data!r})"
+
+
+@contextmanager
+def collected() -> Iterator[dict[Parameter, Any]]:
+    """Let the gradients that come for parameters in this thread wait in a dictionary."""
+    gradients: dict[Parameter, Any] = {}
+    token = _collection.set(gradients)
+    try:
+        yield gradients
+    finally:
+        _collection.reset(token)
 
 
 class Buffer(NamedTuple):

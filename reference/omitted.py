@@ -1,7 +1,33 @@
-"""What of torch.nn and torch.nn.functional is not covered, names of classes, functions and arguments, each with the reason."""
+"""What of torch.nn and torch.optim is not covered, names of classes, functions and arguments, each with the reason.
+
+Counted are torch.nn, its functional, init and utils, torch.optim, its lr_scheduler and swa_utils.
+"""
 
 _REASONS = {
-    "deprecated in torch": "Container",
+    "deprecated in torch": "Container clip_grad_norm",
+    "deprecated in torch; its namesake with the underscore is here": """
+        constant dirac eye kaiming_normal kaiming_uniform normal orthogonal sparse uniform xavier_normal xavier_uniform
+    """,
+    "it folds a batch norm into the layer before, for inference alone": """
+        fuse_conv_bn_eval fuse_conv_bn_weights fuse_linear_bn_eval fuse_linear_bn_weights
+    """,
+    "a NumPy array may have any memory order": "convert_conv2d_weight_memory_format convert_conv3d_weight_memory_format",
+    "a module draws its initial values when it is built; torch leaves them out on a device without memory": "skip_init",
+    "it lets torch's compiler trace a step": "swap_in_optimizer_params_and_state",
+    "of the older form of torch.nn.utils.parametrizations; `remove_parametrizations` is here": """
+        remove_spectral_norm remove_weight_norm
+    """,
+    "an orthogonal matrix as the exponential of another, or as a product of reflections, is yet to be derived": "orthogonal",
+    "a parameter is computed whenever it is used; in torch, too, unless told otherwise": "cached",
+    "it hands parametrizations, which torch cannot copy, on to another module; here `copy.deepcopy` copies the module": """
+        transfer_parametrizations_and_params type_before_parametrizations
+    """,
+    "pruning is a mask that a `register_parametrization` can apply": """
+        BasePruningMethod CustomFromMask L1Unstructured LnStructured PruningContainer RandomStructured RandomUnstructured
+        custom_from_mask global_unstructured identity is_pruned l1_unstructured ln_structured random_structured
+        random_unstructured remove
+    """,
+    "`load_state_dict` puts other parameters into a module": "functional_call",
     "deprecated in torch: `interpolate` with that mode": "upsample_bilinear upsample_nearest",
     "a NumPy module lives on one processor, in one process": "DataParallel SyncBatchNorm",
     "no operation changes its inputs; its namesake without the underscore is here": """
@@ -30,6 +56,7 @@ _ARGUMENTS = {
     "it says where torch's warnings point": "_stacklevel",
     "torch ignores it": "gumbel_softmax.eps",
     "it chooses among torch's implementations of a step": "capturable foreach fused",
+    "a parametrization keeps shape and dtype": "unsafe",
     "there is no fast path for it to choose": "enable_nested_tensor mask_check",
     "no gradient goes through a step": "differentiable",
     "the weights that are given tell it, and their shapes": """
@@ -47,6 +74,7 @@ _OWN_NAMES = {
     "language models have it; torch composes it of operations, as `reference/twins.py` and the cases do": """
         DecoderBlock GeGLU GroupedQueryAttention LanguageModel SwiGLU geglu rotary_embedding swiglu
     """,
+    "what torch's parametrizations compute": "spectral_normalize weight_normalize",
 }
 
 _OWN_ARGUMENTS = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils import parametrizations
 
 from reference.case import Library
 
@@ -16,6 +17,11 @@ def rotary_embedding(x: Tensor, base: float = 10_000.0, offset: int = 0) -> Tens
     angle = torch.outer(torch.arange(offset, offset + length, dtype=torch.float64), frequency)
     turn = torch.polar(torch.ones_like(angle), angle).to(torch.complex64 if x.dtype == torch.float32 else torch.complex128)
     return torch.view_as_real(torch.view_as_complex(x.unflatten(-1, (size // 2, 2))) * turn).flatten(-2)
+
+
+def spectral_normalize(weight: Tensor, u: Tensor, v: Tensor, dim: int = 0) -> Tensor:
+    """Divide a weight by σ = uᵀ W v, W the matrix of its slices along `dim`."""
+    return weight / torch.dot(u, torch.mv(weight.movedim(dim, 0).flatten(1), v))
 
 
 class SwiGLU(nn.Module):
@@ -122,4 +128,5 @@ class LanguageModel(nn.Module):
 
 
 TWINS = {twin.__name__: twin for twin in (DecoderBlock, GeGLU, GroupedQueryAttention, LanguageModel, SwiGLU)}
-LIBRARY = Library(**vars(nn), **TWINS)
+PARAMETRIZATIONS = {name: getattr(parametrizations, name) for name in ("spectral_norm", "weight_norm")}  # of a module make a module
+LIBRARY = Library(**vars(nn), **TWINS, **PARAMETRIZATIONS)

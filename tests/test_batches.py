@@ -7,7 +7,7 @@ import pytest
 
 import manual
 from manual.batches import by_batch
-from manual.calling import accumulate, collected
+from manual.parameter import collected
 from manual.threads import in_threads
 
 X, G = np.random.default_rng(0).standard_normal((2, 7, 4))
@@ -88,9 +88,10 @@ def test_a_wrong_cotangent_is_refused_whole():
 
 def test_what_is_collected_in_one_thread_is_not_in_others():
     parameter = manual.Parameter(np.zeros(2))
-    other = threading.Thread(target=accumulate, args=([(parameter, np.ones(2))],))
+    other = threading.Thread(target=parameter.accumulate, args=(np.ones(2),))
     with collected() as gradients:
-        accumulate([(parameter, np.full(2, 2.0)), (parameter, np.full(2, 3.0))])
+        parameter.accumulate(np.full(2, 2.0))
+        parameter.accumulate(np.full(2, 3.0))
         other.start()
         other.join()
     np.testing.assert_array_equal(gradients[parameter], [5.0, 5.0])

@@ -10,20 +10,39 @@ from typing import get_overloads
 
 import pytest
 import torch
+import torch.nn.utils.parametrizations
+import torch.nn.utils.prune
 import torch.nn.utils.rnn
+import torch.nn.utils.stateless
+import torch.optim.lr_scheduler
+import torch.optim.swa_utils
 import torch.overrides
 
 import manual
 from reference.cases import MODULES, OPERATIONS
 from reference.omitted import ARGUMENTS, OMITTED, OTHER_DEFAULTS, OWN_ARGUMENTS, OWN_NAMES
-from reference.twins import LIBRARY, TWINS
+from reference.twins import LIBRARY, PARAMETRIZATIONS, TWINS
 
-SETTINGS = {"get_num_threads", "set_num_threads"}
-FUNCTIONS = [name for name in manual.__all__ if inspect.isfunction(getattr(manual, name)) and name not in SETTINGS]
+SETTINGS = {"get_num_threads", "set_num_threads", "load_weights", "read_weights", "save_weights"}
+UTILS = torch.nn.utils.parametrizations, torch.nn.utils.parametrize, torch.nn.utils.prune, torch.nn.utils.stateless, torch.nn.utils
+BESIDE = torch.nn.init, *UTILS, torch.optim.swa_utils  # whose functions are no operations: they have no backward
+
+
+def beside(name):
+    """torch's namesake of a function that is no operation."""
+    return next((getattr(library, name) for library in BESIDE if hasattr(library, name)), None)
+
+
+EVERY_FUNCTION = [name for name in manual.__all__ if inspect.isfunction(getattr(manual, name)) and name not in SETTINGS]
+UTILITIES = [name for name in EVERY_FUNCTION if beside(name)]
+FUNCTIONS = [name for name in EVERY_FUNCTION if name not in UTILITIES]
 CLASSES = [name for name in manual.__all__ if inspect.isclass(getattr(manual, name))]
 LAYERS = [name for name in CLASSES if issubclass(getattr(manual, name), manual.Module) and hasattr(LIBRARY, name)]
-OPTIMIZERS = [name for name in CLASSES if hasattr(torch.optim, name)]
-BASES = {"Module"}
+OPTIMIZATION = torch.optim, torch.optim.lr_scheduler, torch.optim.swa_utils
+OPTIMIZERS = {  # and schedules
+    name: getattr(library, name) for library in OPTIMIZATION for name in CLASSES if name != "Module" and hasattr(library, name)
+}
+BASES = {"Module", "Optimizer"}
 CONTAINERS = {"ModuleDict", "ModuleList", "ParameterDict", "ParameterList"}
 WITHOUT_FORWARD = CONTAINERS | {"RNNBase", "RNNCellBase"}
 
@@ -33,15 +52,18 @@ def test_every_operation_has_cases():
 
 
 def test_every_module_has_a_case():
-    assert set(LAYERS) - BASES - WITHOUT_FORWARD == {case.name for case in MODULES}
+    assert {*set(LAYERS) - BASES - WITHOUT_FORWARD, *PARAMETRIZATIONS} == {case.name for case in MODULES}
 
 
 def test_every_name_of_torch_is_covered_or_omitted():
     classes, functions = torch.nn, torch.nn.functional
     theirs = {name for name in dir(classes) if inspect.isclass(getattr(classes, name)) and not name.startswith("_")}
     theirs |= {name for name in dir(functions) if inspect.isroutine(getattr(functions, name)) and not name.startswith("_")}
-    theirs |= set(torch.nn.utils.rnn.__all__)
-    ours = {*CLASSES, *FUNCTIONS}
+    for library in (torch.nn.init, torch.nn.utils.rnn, *UTILS, *OPTIMIZATION):
+        public = getattr(library, "__all__", [name for name in dir(library) if not name.startswith("_")])
+        callables = {name: getattr(library, name) for name in public if callable(getattr(library, name))}
+        theirs |= {name for name, thing in callables.items() if thing.__module__.startswith("torch.")}
+    ours = {*CLASSES, *FUNCTIONS, *UTILITIES}
     assert theirs - ours - set(OMITTED) == set()
     assert set(OMITTED) & ours == set()
     assert set(OMITTED) - theirs == set()
@@ -117,8 +139,11 @@ def compared():
             said = [parameters_of(function) for function in functions if not takes_any(function)]
             if said:
                 yield f"{name}.{method}", *compare_arguments(name, parameters_of(getattr(getattr(manual, name), method)), said[0])
-    for name in OPTIMIZERS:
-        pair = (parameters_of(getattr(library, name).__init__) for library in (manual, torch.optim))
+    for name in OPTIMIZERS.keys() - BASES:
+        pair = (parameters_of(owner.__init__) for owner in (getattr(manual, name), OPTIMIZERS[name]))
+        yield name, *compare_arguments(name, *pair)
+    for name in UTILITIES:
+        pair = (inspect.signature(function).parameters for function in (getattr(manual, name), beside(name)))
         yield name, *compare_arguments(name, *pair)
 
 
@@ -160,7 +185,7 @@ def test_arrays_are_positional_and_constants_keywords(name):
 
 def test_manual_works_without_torch():
     """No module of `manual` imports torch, not even indirectly, nor anything but NumPy and SciPy."""
-    blocked = ["torch", "rich", "matplotlib", "mpmath", "pytest"]
+    blocked = ["torch", "rich", "matplotlib", "mpmath", "pytest", "safetensors"]
     program = f"""
 import sys
 sys.modules.update(dict.fromkeys({blocked!r}))

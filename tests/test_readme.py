@@ -17,7 +17,7 @@ from reference.record import rule
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-OPERATION, _, LOOP, MINIBATCHES, FREEZING, SAVING, OWN, SEQUENCES = BLOCKS
+OPERATION, _, LOOP, MINIBATCHES, FREEZING, SAVING, TOGETHER, OWN, SEQUENCES = BLOCKS
 
 
 def test_the_operation_shown_is_the_one_that_runs():
@@ -74,6 +74,12 @@ def test_saving_and_loading(learnt, tmp_path, monkeypatch):
             assert (array == after[name]).all()
             assert (array == theirs[name].numpy()).all()
             assert (array == saved[name]).all()
+
+
+def test_side_by_side(learnt, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = run(TOGETHER, run(SAVING, learnt))
+    assert len(names["training"].losses["torch"]) == 50
 
 
 def test_an_operation_of_ones_own(learnt):

@@ -254,6 +254,12 @@ class _RunningNorm(Module):
         self.register_buffer("running_var", np.ones(num_features, dtype) if tracks else None)
         self.register_buffer("num_batches_tracked", np.array(0) if tracks else None)
 
+    def reset_running_stats(self) -> None:
+        """Forget the running statistics: mean 0, variance 1, of no batch."""
+        for name, value in (("running_mean", 0), ("running_var", 1), ("num_batches_tracked", 0)):
+            if (buffer := getattr(self, name)) is not None:
+                buffer[...] = value
+
     def _track(self, factor: float, mean: Array, var: Array, count: int) -> None:
         """Move the running statistics by a part of the way to these, the variance without bias, which `count` values gave."""
         running: Any

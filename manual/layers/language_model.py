@@ -170,7 +170,9 @@ class LanguageModel(Module):
 
     def forward(self, input: Array) -> tuple[Array, Backward]:
         """The scores after each of the tokens, of which `input` (N, T) or (T) has the numbers."""
-        if getattr(input, "ndim", None) != 2:
+        if getattr(input, "ndim", None) != 2 or any(
+            True for _ in self.buffers()
+        ):  # which a forward may change, as a norm of weights
             return self._read(input)
         return by_batch("LanguageModel", self._read, input, input.size * self.embedding.embedding_dim)
 

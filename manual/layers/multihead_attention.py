@@ -21,7 +21,7 @@ from manual.contract import (
     require_mask,
     require_number,
 )
-from manual.initialization import standard_normal, xavier_uniform
+from manual.initialization import standard_normal, xavier_uniform_
 from manual.layers.attention import Dropping, Scoring, attend
 from manual.layers.linear import Linear, linear
 from manual.layers.multihead_arguments import ARGUMENTS, INPUTS, SEPARATE, require_axes, require_kinds, require_shapes
@@ -292,7 +292,7 @@ class MultiheadAttention(Module):
         if not self.kdim == self.vdim == embed_dim:
             shapes = dict(zip(SEPARATE, ((embed_dim, embed_dim), (embed_dim, self.kdim), (embed_dim, self.vdim))))
         for name in ("in_proj_weight", *SEPARATE):
-            weight = Parameter(xavier_uniform(shapes[name], dtype, generator)) if name in shapes else None
+            weight = Parameter(xavier_uniform_(np.empty(shapes[name], dtype), generator=generator)) if name in shapes else None
             self.register_parameter(name, weight)
         self.register_parameter("in_proj_bias", Parameter(np.zeros(3 * embed_dim, dtype)) if bias else None)
         for name in ("bias_k", "bias_v"):  # from Xavier's normal distribution

@@ -13,7 +13,7 @@ from numpy.typing import DTypeLike
 from manual.activations.piecewise import relu
 from manual.containers import ModuleList
 from manual.contract import Array, Backward, needed, require_dtype, require_flags, require_integer
-from manual.initialization import xavier_uniform
+from manual.initialization import xavier_uniform_
 from manual.layers.normalization import LayerNorm
 from manual.layers.transformer_layers import Operation, TransformerDecoderLayer, TransformerEncoderLayer
 from manual.module import Module
@@ -170,7 +170,7 @@ class Transformer(Module):
         self.decoder = custom_decoder or stack(TransformerDecoder, TransformerDecoderLayer, num_decoder_layers)
         for parameter in self.parameters():
             if parameter.ndim > 1:
-                parameter.data[...] = xavier_uniform(parameter.shape, parameter.dtype, generator)
+                xavier_uniform_(parameter, generator=generator)
         self.d_model, self.nhead, self.batch_first = d_model, nhead, batch_first
 
     def forward(

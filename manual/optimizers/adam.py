@@ -1,17 +1,13 @@
 """Adam: a step for each number by the running means of its gradient and of the gradient's square."""
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from manual.contract import Array
 from manual.module import Parameter
-from manual.optimizers.optimizer import Optimizer
+from manual.optimizers.optimizer import Optimizer, Params, floats
 
 __all__ = ["Adam"]
-
-BLOCK = 1 << 16  # elements: what a step reads and writes of a block stays in the cache
 
 
 class Adam(Optimizer):
@@ -29,7 +25,7 @@ class Adam(Optimizer):
 
     def __init__(
         self,
-        params: Iterable[Parameter] | Iterable[dict[str, Any]],
+        params: Params,
         lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
@@ -53,36 +49,21 @@ class Adam(Optimizer):
     def check(self, group: dict[str, Any]) -> None:
         """Refuse what are no numbers, negative ones, and betas that are not two numbers below 1."""
         self.require_numbers(group, "lr", "eps", "weight_decay")
+        self.require_betas(group)
         self.require_bools(group, "amsgrad", "maximize", "decoupled_weight_decay")
-        betas, name = group["betas"], type(self).__name__
-        if not isinstance(betas, (tuple, list)) or len(betas) != 2:
-            raise TypeError(f"{name}: betas must be two numbers, got {betas!r}")
-        for i, beta in enumerate(betas):
-            self.require_numbers({f"betas[{i}]": beta}, f"betas[{i}]")
-            if beta >= 1:
-                raise ValueError(f"{name}: betas[{i}] must be below 1, got {beta}")
 
-    def step(self) -> None:
-        """Update every parameter that has a gradient."""
-        for group, parameters in self.due():
-            for parameter in parameters:
-                self._update(parameter, group)
-
-    def _update(self, parameter: Parameter, group: dict[str, Any]) -> None:
-        # As Python's numbers, the settings leave float32 as it is
-        lr, eps, decay, beta1, beta2 = map(float, (group["lr"], group["eps"], group["weight_decay"], *group["betas"]))
+    def update(self, parameter: Parameter, group: dict[str, Any]) -> None:
+        """Make the step of one parameter, which has a gradient."""
+        lr, beta1, beta2, eps = floats(group, "lr", "betas", "eps")
         step = self.count(parameter)
         keys = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq") if group["amsgrad"] else ("exp_avg", "exp_avg_sq")
-        memories = [self.memory(parameter, key) for key in keys]
         root = (1 - beta2**step) ** 0.5
-        for w, g, m, v, *largest in _blocks([parameter.data, np.asarray(parameter.grad), *memories]):
-            if group["maximize"]:
-                g = -g
-            if decay and group["decoupled_weight_decay"]:
-                w *= 1 - lr * decay
-            elif decay:
-                g = g + decay * w
-            change = g - m
+        scale = lr * root / (1 - beta1**step)
+        change = np.empty(0, parameter.dtype)
+        for w, g, m, v, *largest in self.blocks(parameter, group, *keys):
+            if change.shape != w.shape:
+                change = np.empty_like(w)  # blocks are of one size, but for the last
+            np.subtract(g, m, out=change)
             change *= 1 - beta1
             m += change
             v *= beta2
@@ -94,13 +75,5 @@ class Adam(Optimizer):
             np.sqrt(v, out=change)
             change += eps * root
             np.divide(m, change, out=change)
-            change *= lr * root / (1 - beta1**step)
+            change *= scale
             w -= change
-
-
-def _blocks(arrays: list[Array]) -> Iterable[list[Array]]:
-    """The same part of each array, one after the other; arrays that are not in order in memory as they are."""
-    if not all(array.flags.c_contiguous for array in arrays):
-        return [arrays]
-    flat = [array.reshape(-1) for array in arrays]
-    return [[array[start : start + BLOCK] for array in flat] for start in range(0, flat[0].size, BLOCK)]

@@ -1,10 +1,10 @@
 """AdamW: Adam whose weight decay does not pass through its means."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from manual.module import Parameter
 from manual.optimizers.adam import Adam
+from manual.optimizers.optimizer import Params
 
 __all__ = ["AdamW"]
 
@@ -19,7 +19,7 @@ class AdamW(Adam):
 
     def __init__(
         self,
-        params: Iterable[Parameter] | Iterable[dict[str, Any]],
+        params: Params,
         lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,

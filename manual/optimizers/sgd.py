@@ -1,6 +1,5 @@
 """Stochastic gradient descent."""
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -8,7 +7,7 @@ from scipy.linalg.blas import daxpy, saxpy
 
 from manual.contract import Array
 from manual.module import Parameter, RowGradient
-from manual.optimizers.optimizer import Optimizer
+from manual.optimizers.optimizer import Optimizer, Params
 
 __all__ = ["SGD"]
 
@@ -29,7 +28,7 @@ class SGD(Optimizer):
 
     def __init__(
         self,
-        params: Iterable[Parameter] | Iterable[dict[str, Any]],
+        params: Params,
         lr: float = 1e-3,
         momentum: float = 0.0,
         dampening: float = 0.0,
@@ -63,16 +62,12 @@ class SGD(Optimizer):
         """As in torch: unless there is weight decay, which moves every row."""
         return not group["weight_decay"]
 
-    def step(self) -> None:
-        """Update every parameter that has a gradient."""
-        for group, parameters in self.due():
-            step_size = -float(group["lr"])
-            plain = not (group["momentum"] or group["weight_decay"] or group["maximize"])
-            for parameter in parameters:
-                direction: Any = parameter.grad
-                if not plain:
-                    direction = self._direction(parameter, direction, group)
-                _add_multiple(parameter.data, step_size, direction)
+    def update(self, parameter: Parameter, group: dict[str, Any]) -> None:
+        """Make the step of one parameter, which has a gradient."""
+        direction: Any = parameter.grad
+        if group["momentum"] or group["weight_decay"] or group["maximize"]:
+            direction = self._direction(parameter, direction, group)
+        _add_multiple(parameter.data, -float(group["lr"]), direction)
 
     def _direction(self, parameter: Parameter, grad: Any, group: dict[str, Any]) -> Any:
         # As Python's numbers, the settings leave float32 as it is

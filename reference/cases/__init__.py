@@ -34,6 +34,7 @@ from reference.cases.layers import (
     transformer,
     transposed_convolution,
     upsampling,
+    weight_norms,
 )
 from reference.cases.losses import (
     adaptive,
@@ -70,6 +71,7 @@ CHAPTERS = (
     upsampling,
     sampling,
     dropout,
+    weight_norms,
     attention,
     multihead_attention,
     recurrent_cells,

@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks import conftest, duel, report
 from benchmarks.duel import Process, Setting, WorkerError, require_agreement
-from benchmarks.entries import INSTEAD_OF_THE_FIRST, NETWORKS, OPERATIONS
+from benchmarks.entries import INSTEAD_OF_THE_FIRST, NETWORKS, OPERATIONS, OPTIMIZERS
 from benchmarks.progress import Countdown
 from benchmarks.recording import Record
 from benchmarks.workloads import xor
@@ -26,15 +26,15 @@ def chosen(**options):
     """The entries that are left of all with these options."""
     option = SimpleNamespace(**{"all": False, "keyword": ""} | options)
     config = SimpleNamespace(option=option, hook=SimpleNamespace(pytest_deselected=lambda items: None))
-    items = [SimpleNamespace(callspec=SimpleNamespace(params={"entry": entry})) for entry in (*NETWORKS, *OPERATIONS)]
+    items = [SimpleNamespace(callspec=SimpleNamespace(params={"entry": entry})) for entry in (*NETWORKS, *OPTIMIZERS, *OPERATIONS)]
     conftest.pytest_collection_modifyitems(config, items)
     return [item.callspec.params["entry"] for item in items]
 
 
-def test_default_is_every_network_and_one_operation_a_chapter():
+def test_default_is_every_network_and_optimizer_and_one_operation_a_chapter():
     default = chosen()
-    operations = [entry for entry in default if entry not in NETWORKS]
-    assert set(NETWORKS) <= set(default)
+    operations = [entry for entry in default if entry not in {*NETWORKS, *OPTIMIZERS}]
+    assert {*NETWORKS, *OPTIMIZERS} <= set(default)
     assert all(entry.case.startswith("large") for entry in operations)
     chapters = [CATALOGUE[entry.name].chapter for entry in operations]
     assert sorted(chapters) == sorted({operation.chapter for operation in CATALOGUE.values()})
@@ -44,7 +44,7 @@ def test_default_is_every_network_and_one_operation_a_chapter():
 @pytest.mark.parametrize("options", [{"all": True}, {"keyword": "gelu"}])
 def test_everything_is_there_to_choose_from(options):
     names = {str(entry) for entry in chosen(**options)}
-    assert len(names) == len(NETWORKS) + len(OPERATIONS)
+    assert len(names) == len(NETWORKS) + len(OPTIMIZERS) + len(OPERATIONS)
     assert names >= {f"{name}-{size}" for name in CATALOGUE for size in ("small", "large")} | {"gelu tanh-large"}
 
 

@@ -24,6 +24,7 @@ MACHINERY = {
     "module.py",
     "multihead_arguments.py",
     "parameter_containers.py",
+    "parametrizations.py",
     "rows.py",
     "sequences.py",
     "sparse.py",
@@ -58,7 +59,9 @@ def is_machinery(function):
 
 
 def mentions(function, statement):
-    """The functions that a statement mentions: by name, as attributes of a module, or as methods of classes the chapter names."""
+    """The functions that a statement mentions: by name, as attributes of a module, or as methods of classes the chapter names; of
+    a module that it builds, the forward.
+    """
     scope = function.__globals__
     package = function.__module__.partition(".")[0]
     classes = [value for value in scope.values() if inspect.isclass(value) and value.__module__.partition(".")[0] == package]
@@ -73,6 +76,8 @@ def mentions(function, statement):
         for value in values:
             while isinstance(value, partial):
                 value = value.func
+            if inspect.isclass(value) and value in classes:
+                value = vars(value).get("forward")
             value = inspect.unwrap(value) if callable(value) else value
             if inspect.isfunction(value):
                 yield value

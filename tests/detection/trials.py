@@ -48,7 +48,7 @@ def subjects():
     """Operations, then modules, by name."""
     found = {name: Subject(name, operation.manual, trials_of_operation(operation)) for name, operation in OPERATIONS.items()}
     for name in dict.fromkeys(case.name for case in MODULES):
-        forward = getattr(manual, name).forward
+        forward = getattr(getattr(manual, name), "forward", getattr(manual, name))  # of a class; what parametrizes is a function
         if not is_machinery(forward):
             found[name] = Subject(name, forward, trials_of_module([case for case in MODULES if case.name == name]))
     return found

@@ -1,7 +1,6 @@
-"""Adam and AdamW: a hundred steps beside torch's for every setting, groups, state that goes across, and what is refused."""
+"""Adam and AdamW: steps by hand, groups, kinds of arrays, state, and what is refused."""
 
 import copy
-import itertools
 import math
 import pickle
 import re
@@ -11,69 +10,13 @@ import pytest
 import torch
 
 import manual
-from tests.optimizers.test_sgd import in_torch, parameters, words
+from tests.optimizers.test_sgd import in_torch, parameters
+from tests.optimizers.trajectories import assert_near, of, pair, steps
 
-CHOICES = {
-    "lr": (1e-3, 0.05),
-    "betas": ((0.9, 0.999), (0.5, 0.75)),
-    "eps": (1e-8, 0.1),
-    "weight_decay": (0.0, 0.1),
-    "amsgrad": (False, True),
-    "maximize": (False, True),
-    "decoupled_weight_decay": (False, True),
-}
-SETTINGS = [dict(zip(CHOICES, values, strict=True)) for values in itertools.product(*CHOICES.values())]
 OPTIMIZERS = {"Adam": (manual.Adam, torch.optim.Adam), "AdamW": (manual.AdamW, torch.optim.AdamW)}
 EVERYTHING = {"lr": 0.05, "betas": (0.5, 0.75), "eps": 0.1, "weight_decay": 0.1, "amsgrad": True, "maximize": True}
 
 both = pytest.mark.parametrize("name", OPTIMIZERS)
-
-
-def pair(name, *shapes, dtype=float, **settings):
-    """An optimizer of ours and torch's, of the same parameters."""
-    ours = parameters(*shapes, dtype=dtype)
-    mine, other = OPTIMIZERS[name]
-    return mine(ours, **settings), other(in_torch(ours), **settings)
-
-
-def of(optimizer):
-    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
-
-
-def steps(count, *optimizers, seed=1):
-    """So many steps of each, fed the same gradients; some are large and some are next to nothing."""
-    rng = np.random.default_rng(seed)
-    for _ in range(count):
-        size = 10 ** rng.uniform(-3, 1)
-        for each in zip(*map(of, optimizers), strict=True):
-            grad = size * rng.standard_normal(tuple(each[0].shape))
-            for parameter in each:
-                ours = isinstance(parameter, manual.Parameter)
-                parameter.grad = grad.astype(parameter.dtype) if ours else torch.tensor(grad, dtype=parameter.dtype)
-        for optimizer in optimizers:
-            optimizer.step()
-
-
-def assert_near(ours, theirs, tolerance=1e-10):
-    for parameter, tensor in zip(of(ours), of(theirs), strict=True):
-        expected = tensor.detach().numpy()
-        assert parameter.data.dtype == expected.dtype
-        np.testing.assert_allclose(parameter.data, expected, rtol=0, atol=tolerance)
-
-
-@pytest.mark.parametrize("settings", SETTINGS, ids=words)
-def test_a_hundred_steps_of_adam(settings):
-    ours, theirs = pair("Adam", (3, 4), (), **settings)
-    for count in (1, 9, 90):
-        steps(count, ours, theirs, seed=count)
-        assert_near(ours, theirs)
-
-
-@pytest.mark.parametrize("settings", [{}, {"weight_decay": 0.0}, EVERYTHING], ids=words)
-def test_a_hundred_steps_of_adamw(settings):
-    ours, theirs = pair("AdamW", (3, 4), (5,), **settings)
-    steps(100, ours, theirs)
-    assert_near(ours, theirs)
 
 
 @both
@@ -186,46 +129,6 @@ def test_a_gradient_of_a_few_rows_is_refused_as_in_torch():
 
 
 # -- State
-
-
-@both
-@pytest.mark.parametrize("amsgrad", [False, True])
-def test_state_has_torchs_keys_and_nesting(name, amsgrad):
-    ours, theirs = pair(name, (2, 3), (4,), amsgrad=amsgrad, weight_decay=0.5)
-    steps(3, ours, theirs)
-    mine, other = ours.state_dict(), theirs.state_dict()
-    assert mine.keys() == other.keys()
-    assert mine["state"].keys() == other["state"].keys() == {0, 1}
-    for number, state in other["state"].items():
-        assert list(mine["state"][number]) == list(state)
-        for key, tensor in state.items():
-            assert mine["state"][number][key].shape == tensor.shape
-            np.testing.assert_allclose(mine["state"][number][key], tensor, rtol=1e-14)
-    (mine_group,), (group,) = mine["param_groups"], other["param_groups"]
-    assert mine_group.items() <= group.items()
-    assert group.keys() - mine_group.keys() == {"foreach", "differentiable", "fused", "capturable"}
-    without = r"    (capturable|differentiable|foreach|fused): .*\n"
-    assert repr(ours) == re.sub(without, "", repr(theirs))
-
-
-@both
-def test_state_goes_from_torch_to_us_and_back(name):
-    ours, theirs = pair(name, (2, 3), (4,), **EVERYTHING)
-    steps(3, theirs)
-    ours.load_state_dict(theirs.state_dict())
-    for parameter, tensor in zip(of(ours), of(theirs), strict=True):
-        parameter.data[...] = tensor.detach().numpy()
-    steps(3, ours, theirs, seed=2)
-    assert_near(ours, theirs)
-
-    steps(3, ours, seed=3)
-    state = copy.deepcopy(ours.state_dict())
-    state["state"] = {n: {key: torch.tensor(value) for key, value in each.items()} for n, each in state["state"].items()}
-    theirs.load_state_dict(state)
-    for parameter, tensor in zip(of(ours), of(theirs), strict=True):
-        tensor.data.copy_(torch.tensor(parameter.data))
-    steps(3, ours, theirs, seed=4)
-    assert_near(ours, theirs)
 
 
 def test_a_training_is_taken_up_where_it_was_left():

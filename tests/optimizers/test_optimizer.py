@@ -10,6 +10,8 @@ import pytest
 import torch
 
 import manual
+from tests.optimizers import trajectories
+from tests.optimizers.trajectories import TRAJECTORIES
 
 MOMENTUM = {"lr": 0.1, "momentum": 0.9, "dampening": 0.2, "weight_decay": 0.01}
 
@@ -270,6 +272,205 @@ def test_momentum_goes_on_when_the_module_is_converted():
         layer.float()
     np.testing.assert_allclose(layer.weight.data, expected, rtol=0, atol=4 * np.finfo(np.float32).eps)
     assert optimizer.state[layer.weight]["momentum_buffer"].dtype == np.float32
+
+
+# -- Closures and names
+
+
+@pytest.mark.parametrize("name", [name for name in TRAJECTORIES if name != "SparseAdam"])
+def test_a_closure_computes_loss_and_gradients(name):
+    """Once, before the step; what it returns is returned. A step without a closure returns nothing."""
+    optimizer, _ = trajectories.pair(name)
+    plain, _ = trajectories.pair(name)
+    grads = [np.ones(parameter.shape) for parameter in trajectories.of(optimizer)]
+    calls = []
+
+    def closure():
+        for parameter, grad in zip(trajectories.of(optimizer), grads, strict=True):
+            parameter.grad = grad
+        calls.append(None)
+        return loss
+
+    loss = object()
+    assert optimizer.step(closure) is loss
+    assert len(calls) == 1
+    for parameter, grad in zip(trajectories.of(plain), grads, strict=True):
+        parameter.grad = grad
+    assert plain.step() is None
+    for one, other in zip(trajectories.of(optimizer), trajectories.of(plain), strict=True):
+        np.testing.assert_array_equal(one.data, other.data)
+
+
+def test_names_are_kept_as_in_torch():
+    ours, theirs = (nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1)) for nn in (manual, torch.nn))
+    optimizers = [library.SGD(net.named_parameters(), lr=0.1) for library, net in ((manual, ours), (torch.optim, theirs))]
+    for optimizer, nn, one in zip(optimizers, (manual, torch.nn), (np.ones(2), torch.ones(2)), strict=True):
+        optimizer.add_param_group({"params": [("scale", nn.Parameter(one))], "lr": 0.5})
+    mine, other = (optimizer.state_dict() for optimizer in optimizers)
+    for group, expected in zip(mine["param_groups"], other["param_groups"], strict=True):
+        assert group["param_names"] == expected["param_names"]
+    assert [group["params"] for group in mine["param_groups"]] == [[0, 1, 2, 3], [4]]
+    without = r"    (differentiable|foreach|fused): .*\n"
+    assert repr(optimizers[0]).replace("0.0", "0") == re.sub(without, "", repr(optimizers[1])).replace("0.0", "0")
+    step(optimizers[0])
+
+
+def test_names_of_a_state_dict_replace_the_own_ones_and_stay_where_it_has_none():
+    def of(name):
+        layer = manual.Linear(2, 2)
+        return manual.SGD([(f"{name}.{key}", parameter) for key, parameter in layer.named_parameters()])
+
+    first, second, without = of("first"), of("second"), manual.SGD(manual.Linear(2, 2).parameters())
+    first.load_state_dict(without.state_dict())
+    assert first.param_groups[0]["param_names"] == ["first.weight", "first.bias"]
+    first.load_state_dict(second.state_dict())
+    without.load_state_dict(second.state_dict())
+    for optimizer in (first, without):
+        assert optimizer.param_groups[0]["param_names"] == ["second.weight", "second.bias"]
+
+
+def test_names_are_for_all_parameters_or_none():
+    named, other = ("first", manual.Parameter(np.ones(2))), manual.Parameter(np.ones(2))
+    with pytest.raises(ValueError, match=r"^SGD: params must all have names or none, got 1 names for 2 parameters$"):
+        manual.SGD([named, other])
+    for given, added in ((named, other), (other, named)):
+        optimizer = manual.SGD([given])
+        with pytest.raises(ValueError, match=r"^SGD: the groups must all have names or none$"):
+            optimizer.add_param_group({"params": [added]})
+        assert len(optimizer.param_groups) == 1
+    with pytest.raises(TypeError, match=r"^SGD: params must hold Parameters, got tuple$"):
+        manual.SGD([("first", other, 1)])
+    with pytest.raises(ValueError, match=r"^SGD: param_names must be 1 names, got 2$"):
+        manual.SGD([{"params": [other], "param_names": ["first", "second"]}])
+
+
+# -- Settings
+
+WRONG = [  # as torch refuses them, and with what words we do
+    ("ASGD", {"lr": -1}, "lr must not be negative, got -1"),
+    ("ASGD", {"weight_decay": -1}, "weight_decay must not be negative, got -1"),
+    ("Adadelta", {"lr": -1}, "lr must not be negative, got -1"),
+    ("Adadelta", {"rho": -0.1}, "rho must not be negative, got -0.1"),
+    ("Adadelta", {"rho": 1.1}, "rho must be at most 1, got 1.1"),
+    ("Adadelta", {"eps": -1}, "eps must not be negative, got -1"),
+    ("Adadelta", {"weight_decay": -1}, "weight_decay must not be negative, got -1"),
+    ("Adafactor", {"lr": -1}, "lr must not be negative, got -1"),
+    ("Adafactor", {"beta2_decay": 0.1}, "beta2_decay must not be positive, got 0.1"),
+    ("Adafactor", {"eps": (-1, 1)}, "eps[0] must not be negative, got -1"),
+    ("Adafactor", {"eps": (None, -1)}, "eps[1] must not be negative, got -1"),
+    ("Adafactor", {"d": 0.9}, "d must be at least 1, got 0.9"),
+    ("Adafactor", {"weight_decay": -1}, "weight_decay must not be negative, got -1"),
+    ("Adagrad", {"lr": -1}, "lr must not be negative, got -1"),
+    ("Adagrad", {"lr_decay": -1}, "lr_decay must not be negative, got -1"),
+    ("Adagrad", {"weight_decay": -1}, "weight_decay must not be negative, got -1"),
+    ("Adagrad", {"initial_accumulator_value": -1}, "initial_accumulator_value must not be negative, got -1"),
+    ("Adagrad", {"eps": -1}, "eps must not be negative, got -1"),
+    *(
+        (name, settings, message)
+        for name in ("Adamax", "NAdam", "RAdam")
+        for settings, message in [
+            ({"lr": -1}, "lr must not be negative, got -1"),
+            ({"eps": -1}, "eps must not be negative, got -1"),
+            ({"weight_decay": -1}, "weight_decay must not be negative, got -1"),
+            ({"betas": (1.0, 0.9)}, "betas[0] must be below 1, got 1.0"),
+            ({"betas": (0.9, -0.1)}, "betas[1] must not be negative, got -0.1"),
+        ]
+    ),
+    ("NAdam", {"momentum_decay": -1}, "momentum_decay must not be negative, got -1"),
+    ("Muon", {"lr": -1}, "lr must not be negative, got -1"),
+    ("Muon", {"momentum": -1}, "momentum must not be negative, got -1"),
+    ("Muon", {"weight_decay": -1}, "weight_decay must not be negative, got -1"),
+    ("Muon", {"adjust_lr_fn": "mine"}, "adjust_lr_fn must be 'original', 'match_rms_adamw' or None, got 'mine'"),
+    ("RMSprop", {"lr": -1}, "lr must not be negative, got -1"),
+    ("RMSprop", {"eps": -1}, "eps must not be negative, got -1"),
+    ("RMSprop", {"momentum": -1}, "momentum must not be negative, got -1"),
+    ("RMSprop", {"weight_decay": -1}, "weight_decay must not be negative, got -1"),
+    ("RMSprop", {"alpha": -1}, "alpha must not be negative, got -1"),
+    ("Rprop", {"lr": -1}, "lr must not be negative, got -1"),
+    ("Rprop", {"etas": (0.0, 1.2)}, "etas must be a number between 0 and 1 and one above 1, got (0.0, 1.2)"),
+    ("Rprop", {"etas": (1.0, 1.2)}, "etas must be a number between 0 and 1 and one above 1, got (1.0, 1.2)"),
+    ("Rprop", {"etas": (0.5, 1.0)}, "etas must be a number between 0 and 1 and one above 1, got (0.5, 1.0)"),
+    ("SparseAdam", {"lr": 0}, "lr must be above 0, got 0"),
+    ("SparseAdam", {"lr": -1}, "lr must not be negative, got -1"),
+    ("SparseAdam", {"eps": 0}, "eps must be above 0, got 0"),
+    ("SparseAdam", {"betas": (0.9, 1.0)}, "betas[1] must be below 1, got 1.0"),
+]
+OF_ANOTHER_KIND = [  # which torch finds out later, or never
+    ("ASGD", {"t0": "5"}, "t0 must be a number, got '5'"),
+    ("ASGD", {"lambd": math.inf}, "lambd must be finite, got inf"),
+    ("ASGD", {"alpha": None}, "alpha must be a number, got None"),
+    ("ASGD", {"maximize": 1}, "maximize must be True or False, got 1"),
+    ("Adadelta", {"maximize": 1}, "maximize must be True or False, got 1"),
+    ("Adafactor", {"eps": 1e-3}, "eps must be two numbers, got 0.001"),
+    ("Adafactor", {"eps": (1e-3, None)}, "eps[1] must be a number, got None"),
+    ("Adafactor", {"maximize": 1}, "maximize must be True or False, got 1"),
+    ("Adagrad", {"maximize": 1}, "maximize must be True or False, got 1"),
+    ("Adamax", {"betas": 0.9}, "betas must be two numbers, got 0.9"),
+    ("Adamax", {"maximize": 1}, "maximize must be True or False, got 1"),
+    ("NAdam", {"decoupled_weight_decay": None}, "decoupled_weight_decay must be True or False, got None"),
+    ("NAdam", {"maximize": 1}, "maximize must be True or False, got 1"),
+    ("RAdam", {"decoupled_weight_decay": None}, "decoupled_weight_decay must be True or False, got None"),
+    ("RAdam", {"maximize": 1}, "maximize must be True or False, got 1"),
+    ("Muon", {"ns_steps": 2.5}, "ns_steps must be an integer, got 2.5"),
+    ("Muon", {"ns_steps": -1}, "ns_steps must not be negative, got -1"),
+    ("Muon", {"ns_steps": 100}, "ns_steps must be below 100, got 100"),
+    ("Muon", {"ns_coefficients": (1.0, 2.0)}, "ns_coefficients must be three numbers, got (1.0, 2.0)"),
+    ("Muon", {"eps": -1.0}, "eps must not be negative, got -1.0"),
+    ("Muon", {"nesterov": 1}, "nesterov must be True or False, got 1"),
+    ("RMSprop", {"centered": "yes"}, "centered must be True or False, got 'yes'"),
+    ("RMSprop", {"maximize": 1}, "maximize must be True or False, got 1"),
+    ("Rprop", {"step_sizes": 1.0}, "step_sizes must be two numbers, got 1.0"),
+    ("Rprop", {"maximize": 1}, "maximize must be True or False, got 1"),
+    ("SparseAdam", {"maximize": 1}, "maximize must be True or False, got 1"),
+]
+
+
+@pytest.mark.parametrize(("name", "settings", "message"), WRONG + OF_ANOTHER_KIND)
+def test_settings_that_make_no_sense_are_refused(name, settings, message):
+    """When they are given, and when a schedule has changed them: nothing is updated then."""
+    shape = trajectories.shapes_of(name)[0]
+    parameter = manual.Parameter(np.ones(shape))
+    optimizer = getattr(manual, name)([parameter])
+    with pytest.raises((TypeError, ValueError), match=f"^{name}: {re.escape(message)}$"):
+        getattr(manual, name)([parameter], **settings)
+    if (name, settings, message) in WRONG:
+        with pytest.raises(ValueError):  # noqa: PT011 (torch's words are its own)
+            getattr(torch.optim, name)([torch.nn.Parameter(torch.ones(shape))], **settings)
+    parameter.grad = np.ones(shape)
+    optimizer.param_groups[0].update(settings)
+    with pytest.raises((TypeError, ValueError), match=f"^{name}: {re.escape(message)}$"):
+        optimizer.step()
+    np.testing.assert_array_equal(parameter.data, 1)
+
+
+def test_muon_takes_matrices_alone():
+    for shape in ((3,), (2, 2, 2), ()):
+        with pytest.raises(ValueError, match=rf"^Muon: params must have two axes, got one of shape {re.escape(str(shape))}$"):
+            manual.Muon([manual.Parameter(np.ones(shape))])
+        with pytest.raises(ValueError, match="2D"):
+            torch.optim.Muon([torch.nn.Parameter(torch.ones(shape))])
+
+
+def test_a_variance_that_rounding_makes_negative_counts_as_zero():
+    """Of a gradient that stays the same, v − m² is 0 in the end; torch may take the root of a number below."""
+    parameter = manual.Parameter(np.ones(50))
+    optimizer = manual.RMSprop([parameter], centered=True, alpha=0.5, lr=1e-12)
+    for _ in range(200):
+        parameter.grad = np.linspace(0.1, 3, 50)
+        optimizer.step()
+    assert np.isfinite(parameter.data).all()
+
+
+def test_a_setting_may_be_turned_on_midway():
+    """What it needs is remembered from then on, from 0."""
+    parameter = manual.Parameter(np.ones(3))
+    for name, change in (("RMSprop", {"centered": True, "momentum": 0.5}), ("Adam", {"amsgrad": True})):
+        optimizer = getattr(manual, name)([parameter])
+        for _ in range(2):
+            parameter.grad = np.ones(3)
+            optimizer.step()
+            optimizer.param_groups[0].update(change)
+        assert np.isfinite(parameter.data).all()
 
 
 # -- Looks and copies

@@ -5,6 +5,7 @@ from tests.detection.harmless.reasons import (
     EMPTY,
     FASTER,
     FIRST_CALL,
+    KEPT,
     MODULE,
     NEVER_THERE,
     NOTHING,
@@ -317,4 +318,11 @@ HARMLESS: dict[str, dict[tuple[str, str], str]] = {
         ("return feature_alpha_dropout(", "feature_alpha_dropout(input, p=self.p, training=self.training)"): RANDOM
     },
     "avg_pool2d": {("(y,), backward = ", "zeroed(len(windows))"): PARTS},
+    "spectral_norm": {
+        ("count = require_integer(", "0"): REFUSED,
+        ("return self.call(normalize", "self.call(normalize, weight, eps=self.eps, dim=0 - 1)"): ONLY,
+        ("count = self.n_power_iterations", "-1"): SAME,
+        ("u, v = _power_iterations(", "self._u"): KEPT,
+        ("u, v = _power_iterations(", "self._v"): KEPT,
+    },
 }

@@ -36,3 +36,4 @@ LAYOUT = "the cases are in order in memory; tests/test_agreement.py has them in 
 FIRST_CALL = "what the first call returns is seen by tests/test_lazy.py"
 WITHOUT_A_BATCH = "torch takes the cells for the channels, so that no case can; tests/test_lazy.py does"
 ASKED = "what is asked for though nobody needs it is seen by the chapter's own tests"
+KEPT = "only a later forward changes what the backward keeps, as in the chapter's own tests"

@@ -57,8 +57,7 @@ HARMLESS: dict[str, dict[tuple[str, str], str]] = {
     },
     "GroupedQueryAttention": {("return (from_q + from_k + from_v if", "from_q + from_k + from_v"): MODULE},
     "LanguageModel": {
-        ("if getattr(input, 'ndim', None) != 2:", "if True:"): SLOWER,
-        ("if getattr(input, 'ndim', None) != 2:", "if False:"): "a single text would be cut in time, if it were long enough",
+        ("if changes or getattr(input, 'ndim', None) != 2:", "if True:"): SLOWER,
         ("return by_batch(", "input.size"): SLOWER,
         ("return by_batch(", "self.embedding.embedding_dim"): SLOWER,
         ("needs = needed('LanguageModel'", "zeroed(needed('LanguageModel', needs, 1))"): INTEGERS,
