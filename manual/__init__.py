@@ -18,6 +18,7 @@ from manual.activations.normalized import *
 from manual.activations.piecewise import *
 from manual.activations.smooth import *
 from manual.containers import *
+from manual.graph import *
 from manual.layers.adaptive_pooling import *
 from manual.layers.attention import *
 from manual.layers.average_pooling import *

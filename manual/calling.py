@@ -1,6 +1,6 @@
 """How a module calls its operation: arguments in the operation's order, gradients to those who own them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from inspect import signature
 from types import NoneType
 from typing import Any, NamedTuple, get_args
@@ -26,6 +26,14 @@ def array_names(forward: Callable[..., Any]) -> list[str]:
     options = {bool, int, float, str, NoneType, tuple[int, ...]}
     parameters = signature(forward).parameters.values()
     return [p.name for p in parameters if p.kind != p.VAR_KEYWORD and not {*(get_args(p.annotation) or (p.annotation,))} <= options]
+
+
+def accumulate(gradients: Iterable[tuple[Parameter, Any]]) -> None:
+    """Add to each of these parameters, if it learns, the gradient beside it."""
+    with _accumulating.lock:
+        for parameter, grad in gradients:
+            if parameter.requires_grad:  # never added in place: others may hold the first gradient too
+                parameter.grad = grad if parameter.grad is None else parameter.grad + grad
 
 
 def call(op: Callable[..., tuple[Any, Backward]], *arguments: Any, **constants: Any) -> tuple[Any, Backward]:
@@ -62,16 +70,14 @@ def call(op: Callable[..., tuple[Any, Backward]], *arguments: Any, **constants: 
                 wanted.append(any(parameter.requires_grad for parameter in owner))
             else:
                 wanted.append(owner is not None and owner.requires_grad)
-        grad_inputs = []
-        grads = op_backward(grad_output, tuple(wanted))
-        with _accumulating.lock:
-            for owner, grad in zip(owners, grads):
-                if owner is INPUT:
-                    grad_inputs.append(grad)
-                elif grad is not None:
-                    for parameter, own in zip(owner, grad) if isinstance(owner, list) else ((owner, grad),):
-                        if parameter.requires_grad:  # never added in place: others may hold the first gradient too
-                            parameter.grad = own if parameter.grad is None else parameter.grad + own
+        grad_inputs: list[Any] = []
+        of_parameters: list[tuple[Parameter, Any]] = []
+        for owner, grad in zip(owners, op_backward(grad_output, tuple(wanted))):
+            if owner is INPUT:
+                grad_inputs.append(grad)
+            elif grad is not None:
+                of_parameters += zip(owner, grad) if isinstance(owner, list) else ((owner, grad),)
+        accumulate(of_parameters)
         return tuple(grad_inputs)
 
     return output, backward
