@@ -11,6 +11,7 @@ its `__all__` what it offers.
 
 __version__ = "0.1.0"
 
+from manual import tensor as tensor
 from manual.activations.exponential import *
 from manual.activations.gated import *
 from manual.activations.hard import *
