@@ -55,7 +55,7 @@ def operations() -> dict[Any, Operation]:
     found: dict[Any, Operation] = {}
     for name in manual.__all__:
         call, function = getattr(manual, name), getattr(F, name, None)
-        if not inspect.isfunction(call) or function is None or name in ("unfold", "fold") is None:
+        if not inspect.isfunction(call) or function is None:
             continue
         signature, own = signature_of(function), inspect.signature(call).parameters.values()
         constants = tuple(p.name for p in own if p.kind is p.KEYWORD_ONLY)
