@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
@@ -54,6 +55,15 @@ CASTS: dict[str, torch.dtype | None] = {
     "half": torch.float16,
     "bfloat16": torch.bfloat16,
 }
+
+
+def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
+    """The same in float64 throughout: torch's gradient has 1/6 in float32, and so 3e-8 of it are wrong."""
+    output = F.relu6(input + 3.0) / 6.0
+    return input.copy_(output) if inplace else output
+
+
+IN_FULL: dict[Any, Callable[..., Any]] = {F.hardsigmoid: hardsigmoid}
 HOOKS = {"register_hook", "register_post_accumulate_grad_hook", "backward"}
 # By these names a function of torch has the arguments of its namesake in torch.nn.functional
 ACTIVATIONS = set("celu elu hardshrink hardtanh leaky_relu prelu rrelu softshrink threshold dropout1d".split())
@@ -216,6 +226,7 @@ class Recorder(TorchFunctionMode):
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Let torch compute, and record it."""
         kwargs = kwargs or {}
+        function = IN_FULL.get(function, function)
         if self.silent:
             return function(*args, **kwargs)
         name = name_of(function)
@@ -266,7 +277,7 @@ class Recorder(TorchFunctionMode):
     def computed(self, name: str, function: Any, args: Any, kwargs: Any, tensors: list[Tensor]) -> Any:
         """Let torch compute from values, and record the step that does the same."""
         plain = name.removesuffix("_") if not name.endswith("__") else name
-        operation = operations().get(function) or operations().get(plain if plain in ACTIVATIONS else None)
+        operation = operations().get(F.hardsigmoid if function is hardsigmoid else function) or operations().get(plain if plain in ACTIVATIONS else None)
         rule = RULES.get(name) or RULES.get(plain)
         given = problem = None
         if name not in CREATORS and name not in NUMBERS and (operation or rule):
