@@ -15,7 +15,10 @@ from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 
 import manual
 
-CONTAINERS = {nn.ModuleList, nn.Sequential}  # they have twins within other twins; by themselves, their modules are called one by one
+CONTAINERS = {
+    nn.ModuleList,
+    nn.Sequential,
+}  # they have twins within other twins; by themselves, their modules are called one by one
 OTHERS = {"Module", "ModuleDict", "ParameterDict", "ParameterList"}
 
 KINDS: dict[type, type] = {
@@ -38,12 +41,14 @@ PLACES: dict[type, dict[str, str]] = {
     nn.MultiheadAttention: {"bias": "in_proj_bias", "add_bias_kv": "bias_k"},
     nn.TransformerEncoderLayer: _LAYER,
     nn.TransformerDecoderLayer: _LAYER,
-    nn.TransformerEncoder: {"encoder_layer": "layers.0"},
-    nn.TransformerDecoder: {"decoder_layer": "layers.0"},
-    nn.Transformer: {"custom_encoder": "encoder", "custom_decoder": "decoder"},
+    nn.TransformerEncoder: {"encoder_layer": "layers"},  # of which the first will do
+    nn.TransformerDecoder: {"decoder_layer": "layers"},
+    nn.PairwiseDistance: {"p": "norm"},
 }
-GIVEN_BY_CHILDREN = {  # which are put in their places afterwards
-    nn.Transformer: {"num_encoder_layers", "num_decoder_layers", "dim_feedforward", "dropout", "activation", "layer_norm_eps", "norm_first", "bias"}
+# What the children say, which are put in their places afterwards
+SMALL: dict[type, dict[str, Any]] = {nn.Transformer: {"num_encoder_layers": 1, "num_decoder_layers": 1, "dim_feedforward": 1}}
+OF_CHILDREN = {
+    nn.Transformer: {"dropout", "activation", "custom_encoder", "custom_decoder", "layer_norm_eps", "norm_first", "bias"}
 }
 NOT_KEPT = {"dtype", "generator", "_weight", "_freeze"}  # which say what parameters are at the beginning
 ACTIVATIONS = {F.relu: manual.relu, F.gelu: manual.gelu}
@@ -103,23 +108,26 @@ class Twins:
             for holder, name in self._places.get(id(module), ()):
                 self._put(holder, name, twin)
         twin = self.whole[id(module)]
-        for ours, theirs in zip(twin.modules(), module.modules()):
-            ours.training = theirs.training
+        for path, each in module.named_modules():
+            twin.get_submodule(path).training = each.training
         return twin
 
     def _built(self, module: nn.Module) -> Any:
         """A module of `manual` of the same settings, with the twin's parameters and with copies of the buffers."""
         if type(module) in CONTAINERS:
             children = [self._built(child) for child in module.children()]
-            kind: Any = KINDS[type(module)]
-            return None if any(child is None for child in children) else kind(children) if kind is manual.ModuleList else kind(*children)
+            if any(child is None for child in children):
+                return None
+            return KINDS[type(module)](*([children] if type(module) is nn.ModuleList else children))
         settings = self._settings(module)
         if settings is None:
             return None
         twin = KINDS[type(module)](**settings)
         for name, child in module.named_children():
-            if isinstance(getattr(twin, name, None), manual.Module):
-                setattr(twin, name, self._built(child))
+            child_twin = self._built(child)
+            if child_twin is None:
+                return None
+            setattr(twin, name, child_twin)
         own = {name: parameter for name, parameter in module._parameters.items() if parameter is not None}
         if set(own) != {name for name, _ in twin.named_parameters(recurse=False)}:
             return None
@@ -134,17 +142,16 @@ class Twins:
 
     def _settings(self, module: nn.Module) -> dict[str, Any] | None:
         """The arguments with which the constructor of the twin is called."""
-        settings: dict[str, Any] = {}
         kind = type(module)
+        settings = dict(SMALL.get(kind, {}))
+        others = NOT_KEPT | OF_CHILDREN.get(kind, set()) | settings.keys()
         for name, argument in inspect.signature(KINDS[kind]).parameters.items():
-            if argument.kind in (argument.VAR_POSITIONAL, argument.VAR_KEYWORD) or name in NOT_KEPT | GIVEN_BY_CHILDREN.get(kind, set()):
+            if argument.kind in (argument.VAR_POSITIONAL, argument.VAR_KEYWORD) or name in others:
                 continue
             try:
-                value = attrgetter(PLACES.get(kind, {}).get(name, name).replace("layers.0", "layers"))(module)
+                value = attrgetter(PLACES.get(kind, {}).get(name, name))(module)
             except AttributeError:
                 return None
-            if name in ("encoder_layer", "decoder_layer"):
-                value = value[0]
             if isinstance(argument.default, bool) and not isinstance(value, bool):  # of a bias, whether there is one
                 value = value is not None
             elif name == "activation" and not isinstance(value, nn.Module):
@@ -154,7 +161,7 @@ class Twins:
             elif name == "cutoffs":
                 value = value[:-1]  # torch adds the number of classes
             elif isinstance(value, nn.Module):
-                value = self._built(value)
+                value = self._built(value[0] if isinstance(value, nn.ModuleList) else value)
             elif isinstance(value, Tensor):
                 value = value.detach().numpy().copy()
             settings[name] = value

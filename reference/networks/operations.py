@@ -11,13 +11,12 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 import torch.overrides
-from torch import Tensor
 
 import manual
 from reference.omitted import ARGUMENTS
 
 
-class Untranslated(Exception):
+class UntranslatedError(Exception):
     """What has no counterpart, said in words."""
 
 
@@ -73,16 +72,16 @@ def translate(call: Any, operation: Operation, args: tuple[Any, ...], kwargs: di
     given = operation.signature.bind(*args, **kwargs).arguments
     for name, value in given.items():
         if name in ("size_average", "reduce", "out") and value is not None:
-            raise Untranslated(f"the argument {name} has no counterpart; reduction= and the output have")
+            raise UntranslatedError(f"the argument {name} has no counterpart; reduction= and the output have")
     constants = {name: given[name] for name in operation.constants if name in given}
     arrays = [given.get(name) for name in operation.arrays]
     if call.random is not None:
         drawn = DRAWN.get(operation.call)
         if drawn is None:
-            raise Untranslated("draws random numbers that cannot be drawn again")
+            raise UntranslatedError("draws random numbers that cannot be drawn again")
         constants |= drawn(call, operation.signature.bind(*call.args, **call.kwargs))
     if operation.call is manual.multi_head_attention_forward and constants.get("is_causal") and arrays[10] is None:
-        raise Untranslated("is_causal without attn_mask")
+        raise UntranslatedError("is_causal without attn_mask")
     return call.step(operation.call, *arrays, **constants)
 
 
@@ -95,7 +94,7 @@ def _kept(axes: int | None) -> Callable[[Any, inspect.BoundArguments], dict[str,
     def drawn(call: Any, given: inspect.BoundArguments) -> dict[str, Any]:
         x = given.arguments["input"]
         first = x.ndim if axes is None else axes if axes > 0 else x.ndim + axes
-        kept = call.redraw(lambda: call.function(*((torch.ones_like(x.detach()),) + given.args[1:-1]), False)) > 0
+        kept = call.redraw(lambda: call.function(torch.ones_like(x.detach()), *given.args[1:-1], False)) > 0
         return {"mask": kept[(slice(None),) * first + (slice(1),) * (x.ndim - first)]}
 
     return drawn
@@ -121,11 +120,11 @@ def _ones_kept(call: Any, shape: tuple[int, ...], p: float) -> Any:
 
 
 def _of_rrelu(call: Any, given: inspect.BoundArguments) -> dict[str, Any]:
-    """The slopes: of −1, torch returns them with the other sign. It draws for each element that is not positive."""
+    """The slopes, which torch draws for each element that is not positive: of −1 it returns them with the other sign."""
     x = given.arguments["input"].detach()
-    y = call.output.detach()
-    slopes = torch.where(x < 0, y / x, torch.ones_like(x))
-    return {"noise": slopes.numpy().copy()}
+    settings = {name: given.arguments[name] for name in ("lower", "upper", "training") if name in given.arguments}
+    slopes = call.redraw(lambda: -F.rrelu(torch.where(x > 0, x, -torch.ones_like(x)), **settings))
+    return {"noise": np.where(x.numpy() > 0, 1.0, slopes)}
 
 
 def _of_gumbel(call: Any, given: inspect.BoundArguments) -> dict[str, Any]:
@@ -180,7 +179,9 @@ def recurrent(operation: Callable[..., Any], states: int) -> Callable[..., Any]:
             ones = torch.ones(drawn, dtype=torch.float64)
             masks = call.redraw(lambda: torch.stack([F.dropout(ones, dropout) for _ in range(num_layers - 1)])) > 0
             constants["mask"] = masks.swapaxes(1, 2) if drawn != shape or (batch_first and len(shape) == 3) else masks
-        value = call.step(operation, x, tuple(hx) if states > 1 else hx[0] if isinstance(hx, (list, tuple)) else hx, list(weights), **constants)
+        value = call.step(
+            operation, x, tuple(hx) if states > 1 else hx[0] if isinstance(hx, (list, tuple)) else hx, list(weights), **constants
+        )
         y = value[0][0] if packed else value[0]
         return (y, value[1][0], value[1][1]) if states > 1 else (y, value[1])
 

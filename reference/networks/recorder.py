@@ -28,24 +28,26 @@ import manual.tensor
 from manual.graph import Value
 from reference import structure
 from reference.networks.modules import Twins
-from reference.networks.operations import Untranslated, operations, translate
+from reference.networks.operations import UntranslatedError, operations, translate
 from reference.networks.rules import RULES, name_of
 
 TORCH, HERE = str(Path(torch.__file__).parent), str(Path(__file__).parent)
 
+
+def words(text: str) -> set[str]:
+    """The words of a text."""
+    return set(text.split())
+
+
 # Of a tensor these take the shape and the dtype alone, or draw numbers to which no gradient goes back
-CREATORS = set(
-    """
-    bernoulli bernoulli_ empty_like exponential_ full_like multinomial new_empty new_full new_ones new_tensor new_zeros normal normal_
-    ones_like poisson rand_like randint_like randn_like uniform_ zeros_like
-    """.split()
-)
+CREATORS = words("""
+    bernoulli bernoulli_ empty_like exponential_ full_like multinomial new_empty new_full new_ones new_tensor new_zeros normal
+    normal_ ones_like poisson rand_like randint_like randn_like uniform_ zeros_like
+""")
 # These make Python's numbers of a tensor's
-NUMBERS = set(
-    """
+NUMBERS = words("""
     __array__ __bool__ __complex__ __contains__ __float__ __index__ __int__ allclose equal is_nonzero item numpy tolist
-    """.split()
-)
+""")
 CASTS: dict[str, torch.dtype | None] = {
     "to": None,
     "type": None,
@@ -66,7 +68,7 @@ def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
 IN_FULL: dict[Any, Callable[..., Any]] = {F.hardsigmoid: hardsigmoid}
 HOOKS = {"register_hook", "register_post_accumulate_grad_hook", "backward"}
 # By these names a function of torch has the arguments of its namesake in torch.nn.functional
-ACTIVATIONS = set("celu elu hardshrink hardtanh leaky_relu prelu rrelu softshrink threshold dropout1d".split())
+ACTIVATIONS = words("""celu elu hardshrink hardtanh leaky_relu prelu rrelu softshrink threshold""")
 
 
 class Trouble(NamedTuple):
@@ -164,7 +166,7 @@ class Recorder(TorchFunctionMode):
             if tensor._version == version:
                 return array
         if tensor.is_complex():
-            raise Untranslated("complex numbers have no counterpart")
+            raise UntranslatedError("complex numbers have no counterpart")
         if not self.troubles:  # or else it may come from there
             if _memory(tensor) in self.written:
                 self.trouble(f"reads what was written through a view at {self.written[_memory(tensor)]}")
@@ -188,7 +190,7 @@ class Recorder(TorchFunctionMode):
             return {key: self.converted(part, whole) for key, part in tree.items()}
         if isinstance(tree, torch.dtype):
             if tree.is_floating_point and tree != torch.float64:
-                raise Untranslated(f"a cast to {tree}")
+                raise UntranslatedError(f"a cast to {tree}")
             return np.dtype(str(tree).removeprefix("torch."))
         return tree
 
@@ -277,13 +279,14 @@ class Recorder(TorchFunctionMode):
     def computed(self, name: str, function: Any, args: Any, kwargs: Any, tensors: list[Tensor]) -> Any:
         """Let torch compute from values, and record the step that does the same."""
         plain = name.removesuffix("_") if not name.endswith("__") else name
-        operation = operations().get(F.hardsigmoid if function is hardsigmoid else function) or operations().get(plain if plain in ACTIVATIONS else None)
+        original = F.hardsigmoid if function is hardsigmoid else function
+        operation = operations().get(original) or operations().get(plain if plain in ACTIVATIONS else None)
         rule = RULES.get(name) or RULES.get(plain)
         given = problem = None
         if name not in CREATORS and name not in NUMBERS and (operation or rule):
             try:  # before torch overwrites anything
                 given = self.converted(args, operation is not None), self.converted(kwargs, operation is not None)
-            except Untranslated as untranslated:
+            except UntranslatedError as untranslated:
                 problem = str(untranslated)
         versions, random = [tensor._version for tensor in tensors], torch.get_rng_state()
         output = self.silently(function, *args, **kwargs)
@@ -316,7 +319,7 @@ class Recorder(TorchFunctionMode):
             call = Call(self, function, args, kwargs, output, drew)
             try:
                 tree = translate(call, operation, *given) if operation else rule(call, *given[0], **given[1])  # type: ignore
-            except (Untranslated, TypeError, ValueError) as error:
+            except (UntranslatedError, TypeError, ValueError) as error:
                 problem = f"{name}: {error}"
         for tensor in overwritten:
             self.overwrite(tensor)
@@ -369,10 +372,11 @@ class Recorder(TorchFunctionMode):
             tensors = [leaf for leaf in _leaves((args, kwargs)) if isinstance(leaf, Tensor)]
             if twin is None or not (any(map(self.is_value, tensors)) or next(module.parameters(), None) is not None):
                 return original(module, *args, **kwargs)
-            problem, given = None, ((), {})
+            problem: str | None = None
+            given: Any = ((), {})
             try:
                 given = self.converted(args, True), self.converted(kwargs, True)
-            except Untranslated as untranslated:
+            except UntranslatedError as untranslated:
                 problem = str(untranslated)
             versions = [tensor._version for tensor in tensors]
             output = self.silently(original, module, *args, **kwargs)
@@ -445,6 +449,6 @@ def _memory(tensor: Tensor) -> int:
 
 def _overlap(one: Tensor, other: Tensor) -> bool:
     try:
-        return np.shares_memory(one.detach().numpy(), other.detach().numpy(), max_work=100_000)
+        return np.shares_memory(one.detach().numpy(), other.detach().numpy(), max_work=100_000)  # type: ignore[arg-type]
     except np.exceptions.TooHardError:
         return True

@@ -1,8 +1,8 @@
 """The functions, methods and operators of torch's tensors: of each name, a rule that records it as steps of `manual.tensor`.
 
 A rule has the arguments of torch's function, by position or by keyword, after the `call` that it belongs to; it returns what stands
-for the output. Values of the graph and constants come in the place of tensors. What holds no floating-point numbers never comes here:
-the recorder takes it as a constant.
+for the output. Values of the graph and constants come in the place of tensors. An output that holds no floating-point numbers never
+comes here: the recorder takes it as a constant.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import torch
 import manual
 from manual import tensor
 from manual.graph import Value
-from reference.networks.operations import RECURRENT, Untranslated
+from reference.networks.operations import RECURRENT, UntranslatedError
 
 RULES: dict[str, Callable[..., Any]] = dict(RECURRENT)
 
@@ -73,7 +73,9 @@ def is_value(argument: Any) -> bool:
 
 def operand(argument: Any) -> Any:
     """An operand of arithmetic: integers and truth values count as floating-point numbers."""
-    return argument if is_value(argument) else np.asarray(argument, np.float64) if isinstance(argument, np.ndarray) else float(argument)
+    if is_value(argument):
+        return argument
+    return np.asarray(argument, np.float64) if isinstance(argument, np.ndarray) else float(argument)
 
 
 def array(argument: Any) -> Any:
@@ -82,28 +84,41 @@ def array(argument: Any) -> Any:
     return np.asarray(argument) if isinstance(argument, float) else argument
 
 
-def _each(names: str, operation: Callable[..., Any] | None = None) -> None:
-    """Functions of one array, which have the name of their operation or another."""
-    for name in names.split():
-
-        def of_one(call, input, op=operation or getattr(tensor, name, None) or getattr(manual, name), *, out=None, inplace=False):
-            return call.step(op, input)
-
-        RULES[name] = of_one
+def _of_one(operation: Callable[..., Any]) -> Callable[..., Any]:
+    """The rule of a function of one array."""
+    return lambda call, input: call.step(operation, input)
 
 
-_each("abs cos erf exp log log1p neg rsqrt sign sin sqrt relu selu sigmoid tanh")
-for _name, _operation in {
-    "absolute": tensor.abs,
-    "negative": tensor.neg,
-    "special_expit": manual.sigmoid,
-    "special_erf": tensor.erf,
-    "special_log1p": tensor.log1p,
-    "detach": tensor.detach,
-    "detach_": tensor.detach,
-    "get_data": tensor.detach,
-}.items():
-    _each(_name, _operation)
+_OF_ONE = (
+    tensor.abs,
+    tensor.cos,
+    tensor.erf,
+    tensor.exp,
+    tensor.log,
+    tensor.log1p,
+    tensor.neg,
+    tensor.rsqrt,
+    tensor.sign,
+    tensor.sin,
+)
+_OF_ONE += tensor.sqrt, manual.relu, manual.selu, manual.sigmoid, manual.tanh
+RULES |= {operation.__name__: _of_one(operation) for operation in _OF_ONE}
+RULES |= {
+    "absolute": _of_one(tensor.abs),
+    "negative": _of_one(tensor.neg),
+    "special_expit": _of_one(manual.sigmoid),
+    "special_erf": _of_one(tensor.erf),
+    "special_log1p": _of_one(tensor.log1p),
+    "log_sigmoid": _of_one(manual.logsigmoid),
+    "detach": _of_one(tensor.detach),
+    "get_data": _of_one(tensor.detach),
+}
+
+
+def _several(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Arguments that may also come as one list."""
+    one = len(arguments) == 1 and isinstance(arguments[0], (list, tuple))
+    return tuple(arguments[0] if one else arguments)
 
 
 # -- Arithmetic
@@ -273,8 +288,7 @@ def outer(call, input, vec2):
 
 @rule("einsum")
 def einsum(call, equation, *operands):
-    operands = operands[0] if len(operands) == 1 and isinstance(operands[0], (list, tuple)) else operands
-    return call.step(tensor.einsum, [array(each) for each in operands], equation=equation)
+    return call.step(tensor.einsum, [array(each) for each in _several(operands)], equation=equation)
 
 
 @rule("addmm", "addbmm", "addmv", "baddbmm")
@@ -329,7 +343,7 @@ def var_mean(call, input, dim=None, unbiased=True, keepdim=False, *, correction=
 def norm(call, input, p=None, dim=None, keepdim=False, dtype=None, *, ord=None):
     p = ord if p is None else p
     if call.function.__name__ == "linalg_norm" and p is not None and len(call.args[0].shape) > 1 and not isinstance(dim, int):
-        raise Untranslated("the norm of matrices has no counterpart")
+        raise UntranslatedError("the norm of matrices has no counterpart")
     p = "fro" if p is None else p if isinstance(p, str) else float(p)
     return call.step(tensor.norm, input, p=p, dim=_dims(dim), keepdim=keepdim)
 
@@ -382,11 +396,6 @@ def log_softmax(call, input, dim, dtype=None):
     return call.step(manual.log_softmax, input, dim=dim, dtype=dtype)
 
 
-@rule("log_sigmoid")
-def log_sigmoid(call, input):
-    return call.step(manual.logsigmoid, input)
-
-
 # -- Choosing
 
 
@@ -396,7 +405,7 @@ def where(call, condition, input, other):
         condition, input = input, condition
     condition = np.asarray(condition, bool)
     if not is_value(input) and not is_value(other):
-        raise Untranslated("a condition that holds numbers has no counterpart")
+        raise UntranslatedError("a condition that holds numbers has no counterpart")
     return call.step(tensor.where, condition, operand(input), operand(other))
 
 
@@ -435,8 +444,7 @@ def expand(call, input, *sizes, **named):
 
 @rule("broadcast_tensors")
 def broadcast_tensors(call, *tensors):
-    tensors = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)) else tensors
-    return [call.step(tensor.expand, array(each), size=tuple(call.output[0].shape)) for each in tensors]
+    return [call.step(tensor.expand, array(each), size=tuple(call.output[0].shape)) for each in _several(tensors)]
 
 
 @rule("transpose", "swapaxes", "swapdims")
@@ -456,23 +464,19 @@ def reverse_axes(call, input):
 
 
 @rule("permute")
-def permute(call, input, *dims, **named):
-    dims = tuple(named["dims"]) if named else dims
-    return call.step(tensor.permute, input, dims=tuple(dims[0]) if isinstance(dims[0], (tuple, list)) else dims)
+def permute(call, input, *axes, dims=()):
+    return call.step(tensor.permute, input, dims=_several(axes) or tuple(dims))
 
 
 @rule("repeat", "tile")
-def repeat(call, input, *repeats, **named):
-    repeats = tuple(named.get("repeats", named.get("dims"))) if named else repeats
-    times = tuple(repeats[0]) if isinstance(repeats[0], (tuple, list)) else repeats
-    times = (1,) * (call.output.ndim - len(times)) + times
-    return call.step(tensor.repeat, input, repeats=times)
+def repeat(call, input, *times, repeats=(), dims=()):
+    times = _several(times) or tuple(repeats or dims)
+    return call.step(tensor.repeat, input, repeats=(1,) * (call.output.ndim - len(times)) + times)
 
 
 @rule("flip")
-def flip(call, input, *dims, **named):
-    dims = tuple(named["dims"]) if named else dims
-    return call.step(tensor.flip, input, dims=tuple(dims[0]) if isinstance(dims[0], (tuple, list)) else dims)
+def flip(call, input, *axes, dims=()):
+    return call.step(tensor.flip, input, dims=_several(axes) or tuple(dims))
 
 
 @rule("roll")
@@ -480,13 +484,15 @@ def roll(call, input, shifts, dims=()):
     return call.step(tensor.roll, input, shifts=shifts, dims=dims)
 
 
-@rule("diag", "diagonal", "movedim", "moveaxis", "repeat_interleave", "rot90", "take", "take_along_dim", "unfold", "fliplr", "flipud")
+@rule(
+    "diag", "diagonal", "movedim", "moveaxis", "repeat_interleave", "rot90", "take", "take_along_dim", "unfold", "fliplr", "flipud"
+)
 def moved(call, input, *args, **kwargs):
     """Functions that put each element of an array into other places: the numbers of the elements say which."""
     numbers = torch.arange(call.args[0].numel()).reshape(call.args[0].shape)
     places = call.function(numbers, *call.args[1:], **call.kwargs)
     if call.function.__name__ == "diag" and numbers.ndim == 1:
-        raise Untranslated("diag of a vector has no counterpart; of a matrix it has")
+        raise UntranslatedError("diag of a vector has no counterpart; of a matrix it has")
     return call.step(tensor.index, call.step(tensor.reshape, input, shape=(-1,)), index=places.numpy())
 
 
@@ -504,7 +510,11 @@ def constant(call, input, value=0):
 
 @rule("copy")
 def copy(call, input, src, non_blocking=False):
-    return call.step(tensor.expand, array(src), size=tuple(call.output.shape)) if is_value(src) else call.output.detach().numpy().copy()
+    return (
+        call.step(tensor.expand, array(src), size=tuple(call.output.shape))
+        if is_value(src)
+        else call.output.detach().numpy().copy()
+    )
 
 
 # -- Joining and cutting
@@ -583,10 +593,10 @@ def index_add(call, input, dim, index, source, *, alpha=1):
 def scatter(call, input, dim, index, src=None, *, value=None, reduce=None):
     """What is written over is set to zero first; no place may be written twice."""
     if reduce is not None:
-        raise Untranslated("scatter with reduce has no counterpart")
+        raise UntranslatedError("scatter with reduce has no counterpart")
     written = torch.zeros(call.output.shape).scatter_add(dim, torch.as_tensor(index), torch.ones(index.shape))
     if written.max() > 1:
-        raise Untranslated("scatter writes one place several times")
+        raise UntranslatedError("scatter writes one place several times")
     src = src if value is None else value
     if not is_value(src) and not isinstance(src, np.ndarray):
         return masked_fill(call, input, written.numpy() > 0, src)

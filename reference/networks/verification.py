@@ -44,12 +44,14 @@ class Quantity:
         """The largest difference, in units of the scale."""
         if self.ours is None and self.torch is None:
             return 0.0
-        if self.torch is None or (self.ours is None and self.torch.any()):  # a gradient where there must be none, or none where one must be
-            return np.inf
+        if self.torch is None:  # zeros will do, but not for a parameter: a step of an optimizer passes over one without a gradient
+            return np.inf if self.kind == PARAMETER or self.ours.any() else 0.0
         ours = np.zeros_like(self.torch) if self.ours is None else np.asarray(self.ours)
         if ours.shape != self.torch.shape:
             return np.inf
-        same = (ours == self.torch) | (np.isnan(ours) & np.isnan(self.torch)) if self.torch.dtype.kind == "f" else ours == self.torch
+        same = (
+            (ours == self.torch) | (np.isnan(ours) & np.isnan(self.torch)) if self.torch.dtype.kind == "f" else ours == self.torch
+        )
         if same.all():
             return 0.0
         with np.errstate(invalid="ignore"):
@@ -205,12 +207,16 @@ class Translation:
             grads = backward(tuple(np.asarray(g) if g is not None else None for g in cotangents))
         except Exception as error:
             notes = "; ".join(getattr(error, "__notes__", ()))
-            return Report(self.name, (), (Trouble(f"{type(error).__name__}: {error} {notes}", "", "the twin"),), self.recorder.graph)
+            return Report(
+                self.name, (), (Trouble(f"{type(error).__name__}: {error} {notes}", "", "the twin"),), self.recorder.graph
+            )
         wanted = {name: leaf for name, leaf in self.leaves.items() if leaf.requires_grad}
         named = {name: p for name, p in self.network.named_parameters() if p.requires_grad}
-        found: list[tuple[str, str, Any, Any]] = [(name, OUTPUT, o, _array(t)) for (name, t), o in zip(self.outputs.items(), outputs)]
+        found: list[tuple[str, str, Any, Any]] = [
+            (name, OUTPUT, o, _array(t)) for (name, t), o in zip(self.outputs.items(), outputs)
+        ]
         theirs_grads = _gradients(theirs, cotangents, [*wanted.values(), *named.values()])
-        ours_grads = {name: grad for name, grad in zip(self.leaves, grads)}
+        ours_grads = dict(zip(self.leaves, grads))
         ours = [ours_grads[name] for name in wanted] + [parameters[id(p)].grad for p in named.values()]
         for name, kind, our, their in zip(
             [*wanted, *named], [INPUT] * len(wanted) + [PARAMETER] * len(named), ours, theirs_grads, strict=True

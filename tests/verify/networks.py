@@ -6,6 +6,7 @@ from collections import OrderedDict
 import torch
 import torch.nn.functional as F
 from torch import nn
+import itertools
 
 
 class Dense(nn.Module):
@@ -14,7 +15,7 @@ class Dense(nn.Module):
     def __init__(self, sizes=(6, 10, 8, 3)):
         super().__init__()
         layers = OrderedDict()
-        for i, (a, b) in enumerate(zip(sizes, sizes[1:-1])):
+        for i, (a, b) in enumerate(itertools.pairwise(sizes)):
             layers[f"fc{i}"] = nn.Linear(a, b)
             layers[f"norm{i}"] = nn.LayerNorm(b)
             layers[f"act{i}"] = nn.GELU()
@@ -182,7 +183,9 @@ class LanguageModel(nn.Module):
                 "ln_1": nn.LayerNorm(width),
                 "attn": CausalSelfAttention(width, heads, length, dropout),
                 "ln_2": nn.LayerNorm(width),
-                "mlp": nn.Sequential(nn.Linear(width, 4 * width), nn.GELU("tanh"), nn.Linear(4 * width, width), nn.Dropout(dropout)),
+                "mlp": nn.Sequential(
+                    nn.Linear(width, 4 * width), nn.GELU("tanh"), nn.Linear(4 * width, width), nn.Dropout(dropout)
+                ),
             }
             self.h.append(nn.ModuleDict(parts))
         self.ln_f = nn.LayerNorm(width)
@@ -231,7 +234,7 @@ class UNet(nn.Module):
 
     def __init__(self, channels=(2, 4, 6)):
         super().__init__()
-        self.downs = nn.ModuleList([self.Double(a, b) for a, b in zip(channels, channels[1:])])
+        self.downs = nn.ModuleList([self.Double(a, b) for a, b in itertools.pairwise(channels)])
         self.pool = nn.MaxPool2d(2)
         self.bottom = self.Double(channels[-1], channels[-1])
         self.ups = nn.ModuleList([nn.ConvTranspose2d(c, c, 2, 2) for c in channels[:0:-1]])

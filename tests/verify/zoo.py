@@ -101,7 +101,10 @@ def make_divisible(v, divisor=8):
 class ConvNormActivation(nn.Sequential):
     def __init__(self, inside, outside, kernel_size=3, stride=1, groups=1, norm_layer=nn.BatchNorm2d, activation_layer=nn.ReLU):
         padding = (kernel_size - 1) // 2
-        layers = [nn.Conv2d(inside, outside, kernel_size, stride, padding, dilation=1, groups=groups, bias=False), norm_layer(outside)]
+        layers = [
+            nn.Conv2d(inside, outside, kernel_size, stride, padding, dilation=1, groups=groups, bias=False),
+            norm_layer(outside),
+        ]
         if activation_layer is not None:
             layers.append(activation_layer(inplace=True))
         super().__init__(*layers)
@@ -237,7 +240,7 @@ class BertSelfAttention(nn.Module):
         self.dropout = nn.Dropout(c.attention_probs_dropout_prob)
 
     def transpose_for_scores(self, x):
-        new_x_shape = x.size()[:-1] + (self.num_attention_heads, self.attention_head_size)
+        new_x_shape = (*x.size()[:-1], self.num_attention_heads, self.attention_head_size)
         return x.view(new_x_shape).permute(0, 2, 1, 3)
 
     def forward(self, hidden_states, attention_mask):
@@ -251,7 +254,7 @@ class BertSelfAttention(nn.Module):
         attention_probs = self.dropout(attention_probs)
         context_layer = torch.matmul(attention_probs, value_layer)
         context_layer = context_layer.permute(0, 2, 1, 3).contiguous()
-        new_context_layer_shape = context_layer.size()[:-2] + (self.all_head_size,)
+        new_context_layer_shape = (*context_layer.size()[:-2], self.all_head_size)
         return context_layer.view(new_context_layer_shape), attention_probs
 
 
@@ -275,7 +278,7 @@ class BertAttention(nn.Module):
 
     def forward(self, hidden_states, attention_mask):
         self_outputs = self.self(hidden_states, attention_mask)
-        return (self.output(self_outputs[0], hidden_states),) + self_outputs[1:]
+        return (self.output(self_outputs[0], hidden_states), *self_outputs[1:])
 
 
 class BertIntermediate(nn.Module):
@@ -297,7 +300,7 @@ class BertLayer(nn.Module):
 
     def forward(self, hidden_states, attention_mask):
         outputs = self.attention(hidden_states, attention_mask)
-        return (self.output(self.intermediate(outputs[0]), outputs[0]),) + outputs[1:]
+        return (self.output(self.intermediate(outputs[0]), outputs[0]), *outputs[1:])
 
 
 class BertEncoder(nn.Module):
@@ -308,10 +311,10 @@ class BertEncoder(nn.Module):
     def forward(self, hidden_states, attention_mask):
         all_hidden_states, all_attentions = (), ()
         for layer_module in self.layer:
-            all_hidden_states = all_hidden_states + (hidden_states,)
+            all_hidden_states = (*all_hidden_states, hidden_states)
             hidden_states, attention = layer_module(hidden_states, attention_mask)
-            all_attentions = all_attentions + (attention,)
-        return hidden_states, all_hidden_states + (hidden_states,), all_attentions
+            all_attentions = (*all_attentions, attention)
+        return hidden_states, (*all_hidden_states, hidden_states), all_attentions
 
 
 class BertPooler(nn.Module):
