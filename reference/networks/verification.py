@@ -139,11 +139,7 @@ class Translation:
         own = _own_precision(module, (inputs, keywords))
         self.troubles: list[Trouble] = []
         with _state_kept():
-            try:
-                network = copy.deepcopy(module).cpu()
-            except Exception as error:
-                raise TypeError(f"verify: the module could not be copied: {error}") from error
-            network = network.double()
+            network = _copied(module).cpu().double()
             if train is not None:
                 network.train(train)
             self.recorder = Recorder(network, own)
@@ -225,6 +221,17 @@ class Translation:
         found += [(name, BUFFER, our, their) for name, our, their in running(self.recorder.twins)]
         scales = {kind: _largest(their for _, other, _, their in found if other == kind) for kind in KINDS}
         return Report(self.name, tuple(Quantity(*each, scales[each[1]]) for each in found), (), self.recorder.graph)
+
+
+def _copied(module: nn.Module) -> nn.Module:
+    try:
+        network = copy.deepcopy(module)
+    except Exception as error:
+        raise TypeError(f"verify: the module could not be copied: {error}") from error
+    for each in network.modules():
+        if isinstance(each, nn.TransformerDecoderLayer) and "activation" in each._modules:
+            vars(each).pop("activation", None)  # torch hides a module of that name behind relu when it copies the layer
+    return network
 
 
 def _gradients(outputs: list[Tensor], cotangents: list[Any], leaves: list[Tensor]) -> list[Tensor | None]:

@@ -1,12 +1,12 @@
 """Twelve networks, as users of torch write them: views, chunks, slices, residuals, buffers, tied weights."""
 
+import itertools
 import math
 from collections import OrderedDict
 
 import torch
 import torch.nn.functional as F
 from torch import nn
-import itertools
 
 
 class Dense(nn.Module):
@@ -15,7 +15,7 @@ class Dense(nn.Module):
     def __init__(self, sizes=(6, 10, 8, 3)):
         super().__init__()
         layers = OrderedDict()
-        for i, (a, b) in enumerate(itertools.pairwise(sizes)):
+        for i, (a, b) in enumerate(itertools.pairwise(sizes[:-1])):
             layers[f"fc{i}"] = nn.Linear(a, b)
             layers[f"norm{i}"] = nn.LayerNorm(b)
             layers[f"act{i}"] = nn.GELU()
