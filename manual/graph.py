@@ -24,6 +24,7 @@ from manual.calling import accumulate, array_names
 from manual.containers import Container
 from manual.contract import Backward, cotangent, needed
 from manual.module import Module, Parameter
+from manual.tensor.shapes import detach
 
 __all__ = ["Graph"]
 
@@ -200,7 +201,7 @@ class Graph(Container):
                     goes = next(asked)
                 else:
                     learns = isinstance(node.call, Module) and node.call.learns()
-                    goes = learns or any(map(leads, _leaves(node.targets)))
+                    goes = learns or (node.call is not detach and any(map(leads, _leaves(node.targets))))
                 wanted.append(goes and any(map(_is_float, _leaves(value))))
 
             grads: list[Any] = [None] * len(nodes)

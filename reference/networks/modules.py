@@ -142,7 +142,7 @@ class Twins:
 
     def _settings(self, module: nn.Module) -> dict[str, Any] | None:
         """The arguments with which the constructor of the twin is called."""
-        kind: type = type(module)
+        kind: Any = type(module)
         settings = dict(SMALL.get(kind, {}))
         others = NOT_KEPT | OF_CHILDREN.get(kind, set()) | settings.keys()
         for name, argument in inspect.signature(KINDS[kind]).parameters.items():

@@ -101,8 +101,8 @@ _OF_ONE = (
     tensor.sign,
     tensor.sin,
 )
-_OF_ONE += tensor.sqrt, manual.relu, manual.selu, manual.sigmoid, manual.tanh
-RULES |= {operation.__name__: _of_one(operation) for operation in _OF_ONE}
+_MORE = tensor.sqrt, manual.relu, manual.selu, manual.sigmoid, manual.tanh
+RULES |= {operation.__name__: _of_one(operation) for operation in (*_OF_ONE, *_MORE)}
 RULES |= {
     "absolute": _of_one(tensor.abs),
     "negative": _of_one(tensor.neg),

@@ -195,17 +195,16 @@ class Translation:
         theirs = list(self.outputs.values())
         cotangents = [draw.standard_normal(tuple(t.shape)) if t.is_floating_point() else None for t in theirs]
         arrays = [leaf.detach().numpy().copy() for leaf in self.leaves.values()]
+        parameters = self.recorder.twins.parameters
+        for parameter in parameters.values():
+            parameter.grad = None
+        buffers = [(buffer, buffer.copy()) for buffer in manual.Module.buffers(self.recorder.graph)]
         try:
-            parameters = self.recorder.twins.parameters
-            for parameter in parameters.values():
-                parameter.grad = None
             outputs, backward = manual.Graph.__call__(self.recorder.graph, *arrays)
             grads = backward(tuple(np.asarray(g) if g is not None else None for g in cotangents))
         except Exception as error:
-            notes = "; ".join(getattr(error, "__notes__", ()))
-            return Report(
-                self.name, (), (Trouble(f"{type(error).__name__}: {error} {notes}", "", "the twin"),), self.recorder.graph
-            )
+            problem = "; ".join([f"{type(error).__name__}: {error}", *getattr(error, "__notes__", ())])
+            return Report(self.name, (), (Trouble(problem, "", "the twin"),), self.recorder.graph)
         wanted = {name: leaf for name, leaf in self.leaves.items() if leaf.requires_grad}
         named = {name: p for name, p in self.network.named_parameters() if p.requires_grad}
         found: list[tuple[str, str, Any, Any]] = [
@@ -218,7 +217,9 @@ class Translation:
             [*wanted, *named], [INPUT] * len(wanted) + [PARAMETER] * len(named), ours, theirs_grads, strict=True
         ):
             found.append((name, kind, our.dense() if isinstance(our, manual.RowGradient) else our, _array(their)))
-        found += [(name, BUFFER, our, their) for name, our, their in running(self.recorder.twins)]
+        found += [(name, BUFFER, our.copy(), their) for name, our, their in running(self.recorder.twins)]
+        for buffer, before in buffers:  # another report begins where this one began
+            buffer[...] = before
         scales = {kind: _largest(their for _, other, _, their in found if other == kind) for kind in KINDS}
         return Report(self.name, tuple(Quantity(*each, scales[each[1]]) for each in found), (), self.recorder.graph)
 
@@ -238,7 +239,7 @@ def _gradients(outputs: list[Tensor], cotangents: list[Any], leaves: list[Tensor
     pairs = [(t, torch.as_tensor(g)) for t, g in zip(outputs, cotangents) if g is not None and t.requires_grad]
     if not (pairs and leaves):
         return [None] * len(leaves)
-    return list(torch.autograd.grad([t for t, _ in pairs], leaves, [g for _, g in pairs], allow_unused=True))
+    return list(torch.autograd.grad([t for t, _ in pairs], leaves, [g for _, g in pairs], retain_graph=True, allow_unused=True))
 
 
 def _array(tensor: Tensor | None) -> Any:
