@@ -243,13 +243,21 @@ def test_an_input_may_be_a_tuple_or_a_dict():
         (lambda graph, x: graph.step(3, x), TypeError, "a module or an operation expected, got int"),
         (lambda graph, x: graph.step(manual.relu, block().input("z")), ValueError, "the value z belongs to another graph"),
         (lambda graph, x: graph.step(manual.relu, manual.Parameter(np.ones(2))), ValueError, "set it as an attribute first"),
-        (lambda graph, x: graph.step(tensor.sum, x, dim=x), TypeError, "sum takes dim as a constant, got x; arrays come by position"),
+        (
+            lambda graph, x: graph.step(tensor.sum, x, dim=x),
+            TypeError,
+            "sum takes dim as a constant, got x; arrays come by position",
+        ),
         (lambda graph, x: list(x), TypeError, "not iterable"),
         (lambda graph, x: graph(), TypeError, "expected the inputs x, got 0 by position"),
         (lambda graph, x: graph(1, x=2), TypeError, "expected the inputs x, got 1 by position and x by name"),
         (lambda graph, x: graph(numbers(2, 2)), ValueError, "linear"),
         (lambda graph, x: graph(numbers(2, 3))[1](numbers(2)), ValueError, "Graph: grad_output must have the shape of the output"),
-        (lambda graph, x: graph(numbers(2, 3))[1](numbers(2, 3), (True, False)), ValueError, "needs must have one entry for each of 1"),
+        (
+            lambda graph, x: graph(numbers(2, 3))[1](numbers(2, 3), (True, False)),
+            ValueError,
+            "needs must have one entry for each of 1",
+        ),
         (lambda graph, x: manual.Graph()(), ValueError, "there is no output yet"),
     ],
 )

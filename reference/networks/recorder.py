@@ -66,6 +66,7 @@ def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
 
 
 IN_FULL: dict[Any, Callable[..., Any]] = {F.hardsigmoid: hardsigmoid}
+SYNONYMS = {"axis": "dim", "keepdims": "keepdim"}  # NumPy's names of arguments, which torch takes as well
 HOOKS = {"register_hook", "register_post_accumulate_grad_hook", "backward"}
 # By these names a function of torch has the arguments of its namesake in torch.nn.functional
 ACTIVATIONS = words("""celu elu hardshrink hardtanh leaky_relu prelu rrelu softshrink threshold""")
@@ -282,12 +283,15 @@ class Recorder(TorchFunctionMode):
         original = F.hardsigmoid if function is hardsigmoid else function
         operation = operations().get(original) or operations().get(plain if plain in ACTIVATIONS else None)
         rule = RULES.get(name) or RULES.get(plain)
-        given = problem = None
+        given: Any = None
+        problem: str | None = None
         if name not in CREATORS and name not in NUMBERS and (operation or rule):
             try:  # before torch overwrites anything
                 given = self.converted(args, operation is not None), self.converted(kwargs, operation is not None)
             except UntranslatedError as untranslated:
                 problem = str(untranslated)
+        if name in NUMBERS and args:  # torch warns of numbers that a gradient leads to, which may not in the user's own run
+            args = (args[0].detach(), *args[1:])
         versions, random = [tensor._version for tensor in tensors], torch.get_rng_state()
         output = self.silently(function, *args, **kwargs)
         drew = random if not torch.equal(random, torch.get_rng_state()) else None
@@ -317,8 +321,9 @@ class Recorder(TorchFunctionMode):
             problem = f"{name} has no counterpart"
         elif problem is None:
             call = Call(self, function, args, kwargs, output, drew)
+            named = {SYNONYMS.get(key, key): value for key, value in given[1].items() if key != "out"}
             try:
-                tree = translate(call, operation, *given) if operation else rule(call, *given[0], **given[1])  # type: ignore
+                tree = translate(call, operation, *given) if operation else rule(call, *given[0], **named)
             except (UntranslatedError, TypeError, ValueError) as error:
                 problem = f"{name}: {error}"
         for tensor in overwritten:
@@ -331,11 +336,11 @@ class Recorder(TorchFunctionMode):
 
     def silently(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Call a function without recording what it calls."""
-        self.silent = True
+        before, self.silent = self.silent, True
         try:
             return function(*args, **kwargs)
         finally:
-            self.silent = False
+            self.silent = before
 
     def stand_ins(self, output: Any) -> Any:
         """What stands for an output that could not be translated, so that what comes after it is looked at as well."""
@@ -362,7 +367,15 @@ class Recorder(TorchFunctionMode):
                 self.stale[id(other)] = place
         self.written[_memory(tensor)] = place
 
-    # -- Modules
+    # -- Functions with a gradient of the user's own, and modules
+
+    def applied(self, original: Callable[..., Any], function: type, args: Any, kwargs: Any) -> Any:
+        """Let a subclass of torch.autograd.Function compute, which hooks on gradients of modules use as well."""
+        output = self.silently(original, function, *args, **kwargs)
+        if not self.silent:
+            self.trouble(f"{function.__name__}, a torch.autograd.Function, has no counterpart")
+            self.bind(output, self.stand_ins(output))
+        return output
 
     def called(self, original: Callable[..., Any], module: nn.Module, args: Any, kwargs: Any) -> Any:
         """Let a module run: whole, where it has a twin, or function by function."""
@@ -415,14 +428,22 @@ def watching(recorder: Recorder) -> Iterator[None]:
             return original(module, *args, **kwargs)
         return recorder.called(original, module, args, kwargs)
 
+    def apply(function: type, *args: Any, **kwargs: Any) -> Any:
+        if threading.get_ident() != thread:
+            return original_apply(function, *args, **kwargs)
+        return recorder.applied(original_apply, function, args, kwargs)
+
     with _patching:
-        original = nn.Module.__call__
+        original, kept = nn.Module.__call__, vars(torch.autograd.Function)["apply"]
+        original_apply = kept.__func__
         nn.Module.__call__ = call  # type: ignore[method-assign]
+        torch.autograd.Function.apply = classmethod(apply)  # type: ignore[assignment]
         try:
             with recorder:
                 yield
         finally:
             nn.Module.__call__ = original  # type: ignore[method-assign]
+            torch.autograd.Function.apply = kept
 
 
 def shown_path(file: str) -> str:

@@ -210,7 +210,10 @@ class Translation:
         found: list[tuple[str, str, Any, Any]] = [
             (name, OUTPUT, o, _array(t)) for (name, t), o in zip(self.outputs.items(), outputs)
         ]
-        theirs_grads = _gradients(theirs, cotangents, [*wanted.values(), *named.values()])
+        try:
+            theirs_grads = _gradients(theirs, cotangents, [*wanted.values(), *named.values()])
+        except RuntimeError as error:
+            return Report(self.name, (), (Trouble(f"torch has no gradient: {error}", "", "autograd"),), self.recorder.graph)
         ours_grads = dict(zip(self.leaves, grads))
         ours = [ours_grads[name] for name in wanted] + [parameters[id(p)].grad for p in named.values()]
         for name, kind, our, their in zip(
