@@ -323,7 +323,7 @@ class Recorder(TorchFunctionMode):
             call = Call(self, function, args, kwargs, output, drew)
             named = {SYNONYMS.get(key, key): value for key, value in given[1].items() if key != "out"}
             try:
-                tree = translate(call, operation, *given) if operation else rule(call, *given[0], **named)
+                tree = translate(call, operation, *given) if operation else rule(call, *given[0], **named)  # type: ignore[misc]
             except (UntranslatedError, TypeError, ValueError) as error:
                 problem = f"{name}: {error}"
         for tensor in overwritten:
@@ -437,13 +437,13 @@ def watching(recorder: Recorder) -> Iterator[None]:
         original, kept = nn.Module.__call__, vars(torch.autograd.Function)["apply"]
         original_apply = kept.__func__
         nn.Module.__call__ = call  # type: ignore[method-assign]
-        torch.autograd.Function.apply = classmethod(apply)  # type: ignore[assignment]
+        torch.autograd.Function.apply = classmethod(apply)  # type: ignore[assignment,method-assign]
         try:
             with recorder:
                 yield
         finally:
             nn.Module.__call__ = original  # type: ignore[method-assign]
-            torch.autograd.Function.apply = kept
+            torch.autograd.Function.apply = kept  # type: ignore[method-assign]
 
 
 def shown_path(file: str) -> str:

@@ -18,7 +18,6 @@ from reference.networks.rules import RULES
 from reference.oracle import to_torch
 from reference.twins import LIBRARY
 
-
 FLOAT64 = np.dtype("float64")
 
 
