@@ -1,5 +1,6 @@
 """Products of matrices, and sums of products."""
 
+import math
 from collections.abc import Sequence
 from string import ascii_letters
 from typing import Any
@@ -47,7 +48,7 @@ def matmul(x: Array, other: Array, /) -> tuple[Array, Backward]:
     def grad_other(g):
         g = g.reshape(shape)
         if b.ndim == 2:  # all matrices x as one
-            return (a.reshape(-1, a.shape[-1]).T @ g.reshape(-1, g.shape[-1])).reshape(other.shape)
+            return (_rows(a).T @ _rows(g)).reshape(other.shape)
         return sum_to_shape(a.mT @ g, b.shape).reshape(other.shape)
 
     return by_rules(op, output, grad_x, grad_other)
@@ -56,8 +57,13 @@ def matmul(x: Array, other: Array, /) -> tuple[Array, Backward]:
 def _product(a: Array, b: Array) -> Array:
     """The products a b; many matrices a with a single b as one product."""
     if a.ndim > 2 and b.ndim == 2:
-        return (a.reshape(-1, a.shape[-1]) @ b).reshape(*a.shape[:-1], b.shape[-1])
+        return (_rows(a) @ b).reshape(*a.shape[:-1], b.shape[-1])
     return a @ b
+
+
+def _rows(matrices: Array) -> Array:
+    """The rows of many matrices as those of one."""
+    return matrices.reshape(math.prod(matrices.shape[:-1]), matrices.shape[-1])
 
 
 def bmm(x: Array, mat2: Array, /) -> tuple[Array, Backward]:
