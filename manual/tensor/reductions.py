@@ -108,18 +108,23 @@ def std(x: Array, /, *, dim: Dims | None = None, correction: float = 1, keepdim:
 
 
 def _variance(op: str, x: Array, dim: Dims | None, correction: float, keepdim: bool) -> tuple[Array, Callable[[], Array], Any]:
-    """The variance, what makes its slope, and what repeats a number for each term."""
+    """The variance, what makes its slope, and what repeats a number for each term.
+
+    A mean is rounded as the numbers are, by far too much where these are large beside their spread. So the mean of what is left
+    when it was subtracted, zero in exact arithmetic, is subtracted as well.
+    """
     correction = require_number(op, "correction", correction)
     _, axes, spread = _reduced(op, x, dim, keepdim, None)
     n = _count(x, axes)
     freedom = np.array(max(n - correction, 0), x.dtype)
     centred = x - np.add.reduce(x, axis=axes, keepdims=True) / (n or math.nan)
+    centred -= np.add.reduce(centred, axis=axes, keepdims=True) / (n or math.nan)
     with np.errstate(divide="ignore", invalid="ignore"):
         y = np.add.reduce(centred * centred, axis=axes, keepdims=keepdim) / freedom
 
     def slope():
         with np.errstate(divide="ignore", invalid="ignore"):
-            return 2 * centred / freedom if freedom else np.where(centred == 0, np.nan, np.inf)
+            return 2 * centred / freedom if freedom else np.where(centred == 0, np.nan, np.inf).astype(x.dtype)
 
     return y, slope, spread
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from manual import tensor
-from reference.case import Case, Number, Operation, classes, normal
+from reference.case import Case, Number, Operation, normal
 
 MASK = [[True, False, True], [False, True, False]]
 ROW = [True, False, True]
@@ -46,10 +46,7 @@ def truths(*shape):
 
 
 OPERATIONS = (
-    *(
-        _comparison(getattr(tensor, name), getattr(torch, name))
-        for name in ("eq", "ne", "lt", "le", "gt", "ge")
-    ),
+    *(_comparison(getattr(tensor, name), getattr(torch, name)) for name in ("eq", "ne", "lt", "le", "gt", "ge")),
     Operation(
         tensor.where,
         torch.where,

@@ -33,9 +33,7 @@ def _einsum(operands, equation):
     summed = sorted(letters - set(result))
 
     def product(at):
-        factors = [
-            x[tuple(min(at[letter], size - 1) for letter, size in zip(term, x.shape))] for x, term in zip(operands, spread)
-        ]
+        factors = [x[tuple(min(at[letter], size - 1) for letter, size in zip(term, x.shape))] for x, term in zip(operands, spread)]
         return math.prod(factors[1:], start=factors[0])
 
     found = []
