@@ -98,7 +98,8 @@ def std(x: Array, /, *, dim: Dims | None = None, correction: float = 1, keepdim:
     Kinks:     of equal numbers the gradient is 0
     """
     variance, slope, spread = _variance("tensor.std", x, dim, correction, keepdim)
-    y = np.sqrt(variance)
+    y = np.asarray(np.sqrt(variance))
+    y.flags.writeable = False
 
     def grad_x(g):
         with np.errstate(divide="ignore", invalid="ignore"):
