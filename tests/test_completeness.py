@@ -99,11 +99,7 @@ def of_all_forms(name):
         for schema in schemas
         if schema.returns and not any(a.alias_info is not None and a.alias_info.is_write for a in schema.arguments)
     ]
-    forms = [
-        form
-        for form in forms
-        if {"self", "tensors"} & set(form) and not any("str" in str(form[a].type) for a in {"dim", "dims"} & set(form))
-    ]
+    forms = [form for form in forms if takes_tensors(form)]
     found = {}
     for argument in {argument for form in forms for argument in form}:
         defaults = [form[argument].default_value for form in forms if argument in form and form[argument].has_default_value()]
@@ -112,6 +108,14 @@ def of_all_forms(name):
         default = tuple(default) if isinstance(default, list) else default
         found[argument] = inspect.Parameter(argument, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default)
     return found
+
+
+def takes_tensors(form):
+    """Not the text of another kind of index or name."""
+    several, axes = "tensors" in form, {"dim", "dims"} & set(form)
+    return (several or ("self" in form and str(form["self"].type) == "Tensor")) and not any(
+        "str" in str(form[a].type) for a in axes
+    )
 
 
 def compare_arguments(name, ours, theirs):

@@ -113,7 +113,8 @@ def einsum(operands: Sequence[Array], /, *, equation: str) -> tuple[Array, Backw
                 raise ValueError(
                     f"{op}: {letter} stands for {size} elements in operands[{k}] {operand.shape}, and elsewhere for {sizes[letter]}"
                 )
-            sizes[letter] = max(size, sizes.get(letter, 1)) if size else 0
+            if size != 1:
+                sizes[letter] = size
     output = _sum_of_products(inputs, operands, result)
     shape, dtype = output.shape, output.dtype
 
@@ -123,10 +124,10 @@ def einsum(operands: Sequence[Array], /, *, equation: str) -> tuple[Array, Backw
         own = "".join(dict.fromkeys(letters))
         known = "".join(letter for letter in own if any(letter in other for other in others))
         grad = _sum_of_products(others, [*operands[:k], *operands[k + 1 :], g], known)
-        # The letters of this operand alone, over which it was summed
-        wide = tuple(grad.shape[known.index(letter)] if letter in known else 1 for letter in own)
-        once = {letter: size for letter, size in zip(letters, x.shape)}
-        grad = sum_to_shape(np.broadcast_to(grad.reshape(wide), tuple(map(max, wide, once.values()))), tuple(once.values()))
+        once = dict(zip(letters, x.shape))
+        wide = tuple([grad.shape[known.index(letter)] if letter in known else 1 for letter in own])
+        repeated = tuple([size if other == 1 else other for size, other in zip(once.values(), wide)])
+        grad = sum_to_shape(np.broadcast_to(grad.reshape(wide), repeated), tuple(once.values()))
         if own == letters:
             return np.array(grad)
         on_diagonal = np.zeros(x.shape, dtype)

@@ -62,8 +62,9 @@ def prod(x: Array, /, *, dim: int | None = None, keepdim: bool = False, dtype: D
     Backward:  grad_xᵢ = grad_y · Πⱼ xⱼ (j ≠ i): what stands before i times what stands behind it, right where some x are 0 too
     Shapes:    as in `sum`, but with one axis or all
     """
+    require_floats("tensor.prod", "x", x)
     if dim is not None:
-        require_axis("tensor.prod", np.asarray(x), dim)
+        require_axis("tensor.prod", x, dim)
     factors, axes, spread = _reduced("tensor.prod", x, dim, keepdim, dtype)
     y = np.multiply.reduce(factors, axis=axes, keepdims=keepdim)
 
@@ -144,9 +145,9 @@ def norm(
     op = "tensor.norm"
     if isinstance(p, str):
         require_choice(op, "p", p, ("fro", "nuc"))
-    order = p if p == "nuc" else 2.0 if p == "fro" else require_number(op, "p", p)
+    order = require_number(op, "p", 2 if isinstance(p, str) else p)
     terms, axes, _ = _reduced(op, x, dim, keepdim, dtype)
-    if order == "nuc":
+    if isinstance(p, str) and p == "nuc":
         return _nuclear_norm(op, x, terms, axes, keepdim)
     lines, back = _lines(terms, axes)
     if not lines.shape[-1] and (order < 0 or order == math.inf):
@@ -178,6 +179,8 @@ def logsumexp(x: Array, /, *, dim: Dims, keepdim: bool = False) -> tuple[Array, 
     Corners:   where all x are −∞ so is y, and the gradient NaN, as it is at x = ∞
     """
     op = "tensor.logsumexp"
+    require_floats(op, "x", x)
+    require_axes(op, x, dim)
     terms, axes, _ = _reduced(op, x, dim, keepdim, None)
     lines, back = _lines(terms, axes)
     if not lines.size:

@@ -95,6 +95,9 @@ def _torch(function):
     return lambda x, *arrays, dim: function(x, dim, *arrays)
 
 
+_larger = "its backward fails where src is larger than index"
+
+
 def _of(label, index, array=CUBE, **options):
     return Case(label, (array,), {"index": index}, **options)
 
@@ -211,12 +214,12 @@ OPERATIONS = (
         _torch(torch.scatter_add),
         _scatter_add,
         cases=(
-            Case("last axis", (normal(2, 3), INDEX, normal(2, 3)), {"dim": 1}),
-            Case("first axis", (normal(3, 3), INDEX, normal(2, 3)), {"dim": 0}),
-            Case("fewer lines", (normal(4, 3), INDEX, normal(2, 3)), {"dim": -1}),
-            Case("three axes", (normal(2, 3, 2), classes(3, 2, 4, 2), normal(2, 4, 2)), {"dim": 1}),
-            Case("a single number", (normal(), np.array(0), normal()), {"dim": 0}),
-            Case("no places", (normal(2, 3), np.zeros((0, 3), int), normal(0, 3)), {"dim": 0}),
+            Case("last axis", (normal(2, 3), INDEX, normal(2, 3)), {"dim": 1}, torch_loses=_larger),
+            Case("first axis", (normal(3, 3), INDEX, normal(2, 3)), {"dim": 0}, torch_loses=_larger),
+            Case("fewer lines", (normal(4, 3), INDEX, normal(2, 3)), {"dim": -1}, torch_loses=_larger),
+            Case("three axes", (normal(2, 3, 2), classes(3, 2, 4, 2), normal(2, 4, 2)), {"dim": 1}, torch_loses=_larger),
+            Case("a single number", (normal(), np.array(0), normal()), {"dim": 0}, torch_loses=_larger),
+            Case("no places", (normal(2, 3), np.zeros((0, 3), int), normal(0, 3)), {"dim": 0}, torch_loses=_larger),
         ),
         small=Case("64 × 64", (normal(64, 64), classes(64, 64, 64), normal(64, 64)), {"dim": 1}),
         large=Case("4096 × 256", (normal(4096, 256), classes(256, 4096, 256), normal(4096, 256)), {"dim": 1}),

@@ -125,7 +125,7 @@ OPERATIONS = (
             Case("a single number, its axis", (normal(),), {"dim": -1}),
             Case("no axes are all", (normal(2, 3),), {"dim": ()}),
             Case("of none", (normal(2, 0),), {"dim": 1}),
-            Case("large and small", ([1e15, 1.0, -1e15, 2.0],)),
+            Case("large and small", ([1e15, 1.0, -1e15, 2.0],), smooth=False),
         ),
         **_benchmark(),
     ),
