@@ -48,9 +48,8 @@ def _require_floats(op: str, names: list[str], arrays: tuple[Any, ...]) -> None:
             near = "float32" if array.dtype.itemsize <= 4 else "float64"
             how = f"; convert it: {name}.astype(np.{near})" if array.dtype.kind in "fiub" else ""
             raise TypeError(f"{op}: {name} must {expected}, got {array.dtype}{how}")
-        if dtype is not None and array.dtype != dtype:
-            how = f"convert it: {name}.astype(np.{dtype}), or the module that it belongs to: module.to(np.{dtype})"
-            raise TypeError(f"{op}: {name} must have the dtype of {first}, {dtype}, got {array.dtype}; {how}")
+        if dtype is not None:
+            _require_dtype_of(op, name, array, first, dtype)
         first, dtype = first or name, array.dtype
 
 
@@ -58,10 +57,16 @@ def require_operands(op: str, names: str, *operands: Any) -> tuple[Any, ...]:
     """Arrays as `require_floats` has them, among which plain numbers stand for constants, but not for all. They come back as floats."""
     named = dict(zip(names.split(), operands, strict=True))
     arrays = {name: operand for name, operand in named.items() if not is_number(operand)}
-    if not arrays:
-        raise TypeError(f"{op}: {', '.join(named)} must not all be numbers: one at least must be a NumPy array")
+    require_one_array(op, named)
     require_floats(op, " ".join(arrays), *arrays.values())
     return tuple([operand if name in arrays else require_number(op, name, operand) for name, operand in named.items()])
+
+
+def require_one_array(op: str, operands: dict[str, Any]) -> None:
+    """Refuse plain numbers alone."""
+    first, *_ = operands
+    if all(map(is_number, operands.values())):
+        raise TypeError(f"{op}: {first} must be a NumPy array where all others are numbers, got {operands[first]!r}")
 
 
 def is_number(value: Any) -> bool:
@@ -71,10 +76,20 @@ def is_number(value: Any) -> bool:
 
 def require_plain(op: str, names: str, *arrays: Any) -> None:
     """Refuse what holds neither numbers of float32 or float64, nor integers, nor truth values, and arrays of different dtypes."""
+    first, *_ = names.split()
     for name, array in zip(names.split(), arrays, strict=True):
         _require_array(op, name, array)
-    if any(array.dtype.kind not in "biu" or array.dtype != arrays[0].dtype for array in arrays):
-        require_floats(op, names, *arrays)
+        if array.dtype.kind not in "biu":
+            require_floats(op, name, array)
+        _require_dtype_of(op, name, array, first, arrays[0].dtype)
+
+
+def _require_dtype_of(op: str, name: str, array: Array, first: str, dtype: np.dtype[Any]) -> None:
+    if array.dtype != dtype:
+        how = f"convert it: {name}.astype(np.{dtype})"
+        if dtype.kind == "f":
+            how += f", or the module that it belongs to: module.to(np.{dtype})"
+        raise TypeError(f"{op}: {name} must have the dtype of {first}, {dtype}, got {array.dtype}; {how}")
 
 
 def require_indices(op: str, name: str, array: Any) -> None:

@@ -40,8 +40,8 @@ def roll(x: Array, /, *, shifts: Dims, dims: Dims = ()) -> tuple[Array, Backward
     )
     if len(by) != (1 if axes is None else len(axes)):
         raise ValueError(f"{op}: shifts must be as many as dims, got {shifts} and {dims}")
-    if not x.ndim:
-        return by_rules(op, np.array(x), np.copy)
+    if axes and not x.ndim:
+        raise ValueError(f"{op}: dims must be () for a single number, got {dims}")
     back = [-shift for shift in by]
     return by_rules(op, np.roll(x, by if axes else by[0], axes), lambda g: np.roll(g, back if axes else back[0], axes))
 

@@ -5,7 +5,16 @@ from typing import Any
 
 import numpy as np
 
-from manual.contract import Array, Backward, broadcast_shape, is_number, require_mask, require_plain, require_shape
+from manual.contract import (
+    Array,
+    Backward,
+    broadcast_shape,
+    is_number,
+    require_mask,
+    require_one_array,
+    require_plain,
+    require_shape,
+)
 from manual.tensor.rules import by_broadcasting, by_rules
 
 __all__ = ["eq", "ge", "gt", "le", "lt", "masked_fill", "ne", "where"]
@@ -13,7 +22,7 @@ __all__ = ["eq", "ge", "gt", "le", "lt", "masked_fill", "ne", "where"]
 Operand = Array | float
 
 
-def eq(x: Operand, other: Operand, /) -> tuple[Array, Backward]:
+def eq(x: Array, other: Operand, /) -> tuple[Array, Backward]:
     """Whether elements are equal.
 
     Forward:   y = (x = other)
@@ -23,7 +32,7 @@ def eq(x: Operand, other: Operand, /) -> tuple[Array, Backward]:
     return _compared("tensor.eq", np.equal, x, other)
 
 
-def ne(x: Operand, other: Operand, /) -> tuple[Array, Backward]:
+def ne(x: Array, other: Operand, /) -> tuple[Array, Backward]:
     """Whether elements differ.
 
     Forward:   y = (x ≠ other)
@@ -33,7 +42,7 @@ def ne(x: Operand, other: Operand, /) -> tuple[Array, Backward]:
     return _compared("tensor.ne", np.not_equal, x, other)
 
 
-def lt(x: Operand, other: Operand, /) -> tuple[Array, Backward]:
+def lt(x: Array, other: Operand, /) -> tuple[Array, Backward]:
     """Whether elements are smaller.
 
     Forward:   y = (x < other)
@@ -43,7 +52,7 @@ def lt(x: Operand, other: Operand, /) -> tuple[Array, Backward]:
     return _compared("tensor.lt", np.less, x, other)
 
 
-def le(x: Operand, other: Operand, /) -> tuple[Array, Backward]:
+def le(x: Array, other: Operand, /) -> tuple[Array, Backward]:
     """Whether elements are smaller or equal.
 
     Forward:   y = (x ≤ other)
@@ -53,7 +62,7 @@ def le(x: Operand, other: Operand, /) -> tuple[Array, Backward]:
     return _compared("tensor.le", np.less_equal, x, other)
 
 
-def gt(x: Operand, other: Operand, /) -> tuple[Array, Backward]:
+def gt(x: Array, other: Operand, /) -> tuple[Array, Backward]:
     """Whether elements are greater.
 
     Forward:   y = (x > other)
@@ -63,7 +72,7 @@ def gt(x: Operand, other: Operand, /) -> tuple[Array, Backward]:
     return _compared("tensor.gt", np.greater, x, other)
 
 
-def ge(x: Operand, other: Operand, /) -> tuple[Array, Backward]:
+def ge(x: Array, other: Operand, /) -> tuple[Array, Backward]:
     """Whether elements are greater or equal.
 
     Forward:   y = (x ≥ other)
@@ -92,8 +101,7 @@ def where(condition: Array, x: Operand, other: Operand, /) -> tuple[Array, Backw
     op = "tensor.where"
     require_mask(op, "condition", condition, np.shape(condition))
     arrays = {name: operand for name, operand in (("x", x), ("other", other)) if not is_number(operand)}
-    if not arrays:
-        raise TypeError(f"{op}: x, other must not all be numbers: one at least must be a NumPy array")
+    require_one_array(op, {"x": x, "other": other})
     require_plain(op, " ".join(arrays), *arrays.values())
     broadcast_shape(op, condition=condition, **arrays)
     dtype = next(iter(arrays.values())).dtype

@@ -1,6 +1,7 @@
 """Elementary functions of each element."""
 
 import math
+from typing import Any
 
 import numpy as np
 from scipy.special import erf as scipy_erf
@@ -10,6 +11,8 @@ from manual.elementwise import elementwise
 from manual.tensor.rules import by_rules
 
 __all__ = ["abs", "cos", "erf", "exp", "log", "log1p", "rsqrt", "sign", "sin", "sqrt"]
+
+SLOPE_AT_0 = 2.0 / math.sqrt(math.pi)  # of erf
 
 
 def abs(x: Array, /) -> tuple[Array, Backward]:
@@ -166,17 +169,21 @@ def erf(x: Array, /) -> tuple[Array, Backward]:
     Shapes:    x, y (...)
     """
     require_floats("tensor.erf", "x", x)
-    return elementwise("tensor.erf", _erf, x)
+    return elementwise("tensor.erf", _erf, x, within=(-3.0, 3.0), beyond=_erf_far)  # further out x² needs more digits
 
 
 def _erf(x, out=None):
-    with np.errstate(over="ignore"):
-        return scipy_erf(x, out=out), 2.0 / math.sqrt(math.pi) * np.exp(-x * x)
+    return scipy_erf(x, out=out), SLOPE_AT_0 * np.exp(-x * x)
+
+
+def _erf_far(x):
+    c = x.clip(-200.0, 200.0)
+    return scipy_erf(c.astype(np.float64)), SLOPE_AT_0 * np.exp(-c * c)
 
 
 def _sealed(result: tuple[Array, Backward]) -> tuple[Array, Backward]:
     """An output that its backward reads cannot be changed, nor can the array of which it is a view."""
-    part = result[0]
+    part: Any = result[0]
     while isinstance(part, np.ndarray):
         part.flags.writeable = False
         part = part.base

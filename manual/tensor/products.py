@@ -1,5 +1,6 @@
 """Products of matrices, and sums of products."""
 
+import math
 from collections.abc import Sequence
 from string import ascii_letters
 from typing import Any
@@ -47,7 +48,7 @@ def matmul(x: Array, other: Array, /) -> tuple[Array, Backward]:
     def grad_other(g):
         g = g.reshape(shape)
         if b.ndim == 2:  # all matrices x as one
-            return (a.reshape(-1, a.shape[-1]).T @ g.reshape(-1, g.shape[-1])).reshape(other.shape)
+            return (_rows(a).T @ _rows(g)).reshape(other.shape)
         return sum_to_shape(a.mT @ g, b.shape).reshape(other.shape)
 
     return by_rules(op, output, grad_x, grad_other)
@@ -56,8 +57,13 @@ def matmul(x: Array, other: Array, /) -> tuple[Array, Backward]:
 def _product(a: Array, b: Array) -> Array:
     """The products a b; many matrices a with a single b as one product."""
     if a.ndim > 2 and b.ndim == 2:
-        return (a.reshape(-1, a.shape[-1]) @ b).reshape(*a.shape[:-1], b.shape[-1])
+        return (_rows(a) @ b).reshape(*a.shape[:-1], b.shape[-1])
     return a @ b
+
+
+def _rows(matrices: Array) -> Array:
+    """The rows of many matrices as those of one."""
+    return matrices.reshape(math.prod(matrices.shape[:-1]), matrices.shape[-1])
 
 
 def bmm(x: Array, mat2: Array, /) -> tuple[Array, Backward]:
@@ -107,7 +113,8 @@ def einsum(operands: Sequence[Array], /, *, equation: str) -> tuple[Array, Backw
                 raise ValueError(
                     f"{op}: {letter} stands for {size} elements in operands[{k}] {operand.shape}, and elsewhere for {sizes[letter]}"
                 )
-            sizes[letter] = max(size, sizes.get(letter, 1)) if size else 0
+            if size != 1:
+                sizes[letter] = size
     output = _sum_of_products(inputs, operands, result)
     shape, dtype = output.shape, output.dtype
 
@@ -117,10 +124,10 @@ def einsum(operands: Sequence[Array], /, *, equation: str) -> tuple[Array, Backw
         own = "".join(dict.fromkeys(letters))
         known = "".join(letter for letter in own if any(letter in other for other in others))
         grad = _sum_of_products(others, [*operands[:k], *operands[k + 1 :], g], known)
-        # The letters of this operand alone, over which it was summed
-        wide = tuple(grad.shape[known.index(letter)] if letter in known else 1 for letter in own)
-        once = {letter: size for letter, size in zip(letters, x.shape)}
-        grad = sum_to_shape(np.broadcast_to(grad.reshape(wide), tuple(map(max, wide, once.values()))), tuple(once.values()))
+        once = dict(zip(letters, x.shape))
+        wide = tuple([grad.shape[known.index(letter)] if letter in known else 1 for letter in own])
+        repeated = tuple([size if other == 1 else other for size, other in zip(once.values(), wide)])
+        grad = sum_to_shape(np.broadcast_to(grad.reshape(wide), repeated), tuple(once.values()))
         if own == letters:
             return np.array(grad)
         on_diagonal = np.zeros(x.shape, dtype)

@@ -62,8 +62,9 @@ def prod(x: Array, /, *, dim: int | None = None, keepdim: bool = False, dtype: D
     Backward:  grad_xᵢ = grad_y · Πⱼ xⱼ (j ≠ i): what stands before i times what stands behind it, right where some x are 0 too
     Shapes:    as in `sum`, but with one axis or all
     """
+    require_floats("tensor.prod", "x", x)
     if dim is not None:
-        require_axis("tensor.prod", np.asarray(x), dim)
+        require_axis("tensor.prod", x, dim)
     factors, axes, spread = _reduced("tensor.prod", x, dim, keepdim, dtype)
     y = np.multiply.reduce(factors, axis=axes, keepdims=keepdim)
 
@@ -98,7 +99,8 @@ def std(x: Array, /, *, dim: Dims | None = None, correction: float = 1, keepdim:
     Kinks:     of equal numbers the gradient is 0
     """
     variance, slope, spread = _variance("tensor.std", x, dim, correction, keepdim)
-    y = np.sqrt(variance)
+    y = np.asarray(np.sqrt(variance))
+    y.flags.writeable = False
 
     def grad_x(g):
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -108,18 +110,23 @@ def std(x: Array, /, *, dim: Dims | None = None, correction: float = 1, keepdim:
 
 
 def _variance(op: str, x: Array, dim: Dims | None, correction: float, keepdim: bool) -> tuple[Array, Callable[[], Array], Any]:
-    """The variance, what makes its slope, and what repeats a number for each term."""
+    """The variance, what makes its slope, and what repeats a number for each term.
+
+    A mean is rounded as the numbers are, by far too much where these are large beside their spread. So the mean of what is left
+    when it was subtracted, zero in exact arithmetic, is subtracted as well.
+    """
     correction = require_number(op, "correction", correction)
     _, axes, spread = _reduced(op, x, dim, keepdim, None)
     n = _count(x, axes)
     freedom = np.array(max(n - correction, 0), x.dtype)
     centred = x - np.add.reduce(x, axis=axes, keepdims=True) / (n or math.nan)
+    centred -= np.add.reduce(centred, axis=axes, keepdims=True) / (n or math.nan)
     with np.errstate(divide="ignore", invalid="ignore"):
         y = np.add.reduce(centred * centred, axis=axes, keepdims=keepdim) / freedom
 
     def slope():
         with np.errstate(divide="ignore", invalid="ignore"):
-            return 2 * centred / freedom if freedom else np.where(centred == 0, np.nan, np.inf)
+            return 2 * centred / freedom if freedom else np.where(centred == 0, np.nan, np.inf).astype(x.dtype)
 
     return y, slope, spread
 
@@ -138,9 +145,9 @@ def norm(
     op = "tensor.norm"
     if isinstance(p, str):
         require_choice(op, "p", p, ("fro", "nuc"))
-    order = p if p == "nuc" else 2.0 if p == "fro" else require_number(op, "p", p)
+    order = require_number(op, "p", 2 if isinstance(p, str) else p)
     terms, axes, _ = _reduced(op, x, dim, keepdim, dtype)
-    if order == "nuc":
+    if isinstance(p, str) and p == "nuc":
         return _nuclear_norm(op, x, terms, axes, keepdim)
     lines, back = _lines(terms, axes)
     if not lines.shape[-1] and (order < 0 or order == math.inf):
@@ -172,6 +179,8 @@ def logsumexp(x: Array, /, *, dim: Dims, keepdim: bool = False) -> tuple[Array, 
     Corners:   where all x are −∞ so is y, and the gradient NaN, as it is at x = ∞
     """
     op = "tensor.logsumexp"
+    require_floats(op, "x", x)
+    require_axes(op, x, dim)
     terms, axes, _ = _reduced(op, x, dim, keepdim, None)
     lines, back = _lines(terms, axes)
     if not lines.size:

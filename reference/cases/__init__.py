@@ -47,6 +47,18 @@ from reference.cases.losses import (
     regression,
     similarity,
 )
+from reference.cases.tensor import (
+    arithmetic,
+    arranging,
+    choosing,
+    elementary,
+    indexing,
+    joining,
+    ordering,
+    products,
+    reductions,
+    shapes,
+)
 
 CHAPTERS = (
     linear,
@@ -95,6 +107,16 @@ CHAPTERS = (
     multi_margin,
     similarity,
     ctc,
+    arithmetic,
+    elementary,
+    choosing,
+    products,
+    reductions,
+    ordering,
+    shapes,
+    arranging,
+    indexing,
+    joining,
     containers,
 )
 
