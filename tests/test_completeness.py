@@ -17,6 +17,7 @@ import torch.overrides
 import manual
 from manual import tensor
 from reference.cases import MODULES, OPERATIONS
+from reference.networks.operations import signature_of
 from reference.omitted import ARGUMENTS, OMITTED, OTHER_DEFAULTS, OWN_ARGUMENTS, OWN_NAMES
 from reference.twins import LIBRARY, TWINS
 
@@ -70,22 +71,15 @@ def functions_namesake(name):
     those in a namespace of their own, which have several forms, what all forms have together.
     """
     function = namesake(name)
+    if name not in IN_TENSOR:
+        return signature_of(function).parameters
     try:
-        parameters = inspect.signature(function).parameters if hasattr(torch, function.__name__) or name not in IN_TENSOR else {}
+        parameters = inspect.signature(function).parameters if hasattr(torch, function.__name__) else {}
     except ValueError:
         parameters = {}
     if set(parameters) - {"args", "kwargs"}:
         return parameters
-    if name in IN_TENSOR:
-        return of_all_forms(name.removeprefix("tensor."))
-    parameters = inspect.signature(torch.overrides.get_testing_overrides()[function]).parameters
-    operator = getattr(getattr(torch.ops.aten, name, None), "default", None)
-    schema = [] if operator is None else operator._schema.arguments
-    said = {a.name: a.default_value if a.has_default_value() else inspect.Parameter.empty for a in schema}
-    if set(parameters) < set(said):  # the tests of overrides have fallen behind
-        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-        return {name: inspect.Parameter(name, kind, default=default) for name, default in said.items()}
-    return parameters
+    return of_all_forms(name.removeprefix("tensor."))
 
 
 def of_all_forms(name):
