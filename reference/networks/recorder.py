@@ -415,7 +415,7 @@ class Recorder(TorchFunctionMode):
             self.modules.pop()
 
 
-_patching = threading.RLock()
+ONE_AT_A_TIME = threading.RLock()  # torch's modules and its random numbers are the same for all threads
 
 
 @contextmanager
@@ -433,7 +433,7 @@ def watching(recorder: Recorder) -> Iterator[None]:
             return original_apply(function, *args, **kwargs)
         return recorder.applied(original_apply, function, args, kwargs)
 
-    with _patching:
+    with ONE_AT_A_TIME:
         original, kept = nn.Module.__call__, vars(torch.autograd.Function)["apply"]
         original_apply = kept.__func__
         nn.Module.__call__ = call  # type: ignore[method-assign]

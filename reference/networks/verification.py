@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 import manual
 from reference.networks.modules import running
-from reference.networks.recorder import Recorder, Trouble, watching
+from reference.networks.recorder import HERE, ONE_AT_A_TIME, TORCH, Recorder, Trouble, shown_path, watching
 from reference.report import short
 
 TOLERANCE = 1e-9  # of the largest value of a kind
@@ -167,7 +167,7 @@ class Translation:
                 if isinstance(leaf, Tensor):
                     self.outputs[name] = leaf
                     values.append(recorder.value(leaf))
-            type(recorder.graph).output(recorder.graph, tuple(values))
+            manual.Graph.output(recorder.graph, tuple(values))
         self.troubles = recorder.troubles
 
     def _taken(self, name: str, argument: Any, taken: dict[int, Tensor]) -> Any:
@@ -182,7 +182,7 @@ class Translation:
                 self.leaves[name] = own
                 taken[id(leaf)] = own.clone()  # so that the network may change it in place
                 label = "".join(c if c.isalnum() else "_" for c in name)
-                self.recorder.know(taken[id(leaf)], type(self.recorder.graph).input(self.recorder.graph, label))
+                self.recorder.know(taken[id(leaf)], manual.Graph.input(self.recorder.graph, label))
             return taken[id(leaf)]
 
         return _mapped(each, name, argument)
@@ -311,8 +311,6 @@ def _mapped(function: Any, name: str, tree: Any) -> Any:
 
 def _where_stopped(error: Exception, recorder: Recorder) -> Trouble:
     """The place in the user's code from which an error came."""
-    from reference.networks.recorder import HERE, TORCH, shown_path
-
     frames, traceback = [], error.__traceback__
     while traceback is not None:
         frames.append((traceback.tb_frame.f_code.co_filename, traceback.tb_lineno))
@@ -324,11 +322,12 @@ def _where_stopped(error: Exception, recorder: Recorder) -> Trouble:
 
 @contextmanager
 def _state_kept() -> Iterator[None]:
-    """Leave the states of all random numbers as they were."""
-    states = torch.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002
-    try:
-        yield
-    finally:
-        torch.set_rng_state(states[0])
-        np.random.set_state(states[1])  # noqa: NPY002
-        random.setstate(states[2])
+    """Leave the states of all random numbers as they were, and let nobody else who verifies draw from them meanwhile."""
+    with ONE_AT_A_TIME:
+        states = torch.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002
+        try:
+            yield
+        finally:
+            torch.set_rng_state(states[0])
+            np.random.set_state(states[1])  # noqa: NPY002
+            random.setstate(states[2])

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from reference import verify
+from reference.networks.verification import INPUT, OUTPUT, PARAMETER, Quantity, Translation
 
 HERE = "tests/verify/test_troubles.py"
 
@@ -74,6 +75,14 @@ class Overwrites(Inner):
         part = h[:1]
         h += 1
         return h.sum() + view.sum() + part.exp().sum()
+
+
+class ThroughViews(Inner):
+    def forward(self, x):
+        h = self.fc(x).detach()
+        out = torch.zeros(2, 3)
+        out[:1].copy_(h[:1])
+        return out + h
 
 
 class Unknown(Inner):
@@ -304,6 +313,41 @@ def test_disagreement_is_reported():
     assert [q.name for q in report.disagreeing] == ["first.weight"]
     assert "✗ parameter gradient first.weight: 1e-8 of the largest" in str(report) or "first.weight" in str(report)
     assert str(report).endswith("1 of 6 disagree, within 1e-09 of the largest of each kind")
+
+
+@pytest.mark.parametrize(
+    ("kind", "ours", "theirs", "error"),
+    [
+        (PARAMETER, None, None, 0.0),
+        (PARAMETER, np.zeros(2), None, np.inf),  # a step of an optimizer would decay it
+        (INPUT, np.zeros(2), None, 0.0),
+        (INPUT, np.ones(2), None, np.inf),
+        (PARAMETER, None, np.zeros(2), 0.0),
+        (PARAMETER, None, np.ones(2), 0.25),
+        (OUTPUT, np.array([1.0, np.nan]), np.array([2.0, np.nan]), 0.25),
+        (OUTPUT, np.array([1.0, np.nan]), np.array([1.0, 2.0]), np.inf),
+        (OUTPUT, np.array([np.inf, 2.0]), np.array([np.inf, 2.0]), 0.0),
+        (OUTPUT, np.ones(3), np.ones(2), np.inf),
+        (OUTPUT, np.array([3, 1]), np.array([1, 1]), 0.5),
+    ],
+)
+def test_the_error_of_a_quantity(kind, ours, theirs, error):
+    assert Quantity("x", kind, ours, theirs, 4.0).error == error
+
+
+def test_a_second_report_begins_where_the_first_began():
+    translation = Translation(nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3)), (torch.randn(4, 3),), {}, True)
+    assert translation.report().agrees
+    assert translation.report(seed=1).agrees
+
+
+def test_hooks_on_gradients_are_listed():
+    network = nn.Sequential(nn.Linear(3, 3), nn.Tanh())
+    network[0].register_full_backward_hook(lambda module, grad_input, grad_output: (2 * grad_input[0],))
+    troubles = verify(network, torch.randn(4, 3)).troubles
+    assert [(trouble.what, trouble.module) for trouble in troubles] == [
+        ("BackwardHookFunction, a torch.autograd.Function, has no counterpart", "0")
+    ]
 
 
 def test_precisions_of_networks():
