@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from inspect import signature
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -64,7 +65,7 @@ def optimizer_step(step: OptimizerStep) -> tuple[Call, Callable[[], Results]]:
 
 def forward_backward(workload: ForwardBackward) -> tuple[Call, Callable[[], Results]]:
     """The operation forward and backward, and what that yields."""
-    operation = getattr(manual, workload.operation)
+    operation = attrgetter(workload.operation)(manual)
     arrays, constants = workload.arrays, workload.constants
     grad_output = workload.grad_output(operation(*arrays, **constants)[0])
     positions = sum(parameter.kind is parameter.POSITIONAL_ONLY for parameter in signature(operation).parameters.values())

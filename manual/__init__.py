@@ -11,6 +11,7 @@ its `__all__` what it offers.
 
 __version__ = "0.1.0"
 
+from manual import tensor as tensor
 from manual.activations.exponential import *
 from manual.activations.gated import *
 from manual.activations.hard import *
@@ -20,6 +21,7 @@ from manual.activations.smooth import *
 from manual.averaging import *
 from manual.clipping import *
 from manual.containers import *
+from manual.graph import *
 from manual.initialization import *
 from manual.layers.adaptive_pooling import *
 from manual.layers.attention import *

@@ -12,7 +12,7 @@ from manual.module import Module, require_name, without_backward
 __all__ = ["ModuleDict", "ModuleList", "Sequential"]
 
 
-class _Container(Module):
+class Container(Module):
     """Keeps all its child modules, those set as attributes too, in one dictionary, in order."""
 
     _modules: dict[str, Module]
@@ -46,7 +46,7 @@ class _Container(Module):
         return len(self._modules)
 
 
-class _Sequence(_Container):
+class _Sequence(Container):
     """What `ModuleList` and `Sequential` share: modules in order, named by their positions."""
 
     def append(self, module: Module) -> Self:
@@ -182,7 +182,7 @@ def _inputs(module: Module) -> int:
 _arrays = lru_cache(lambda forward: len(array_names(forward)))
 
 
-class ModuleDict(_Container):
+class ModuleDict(Container):
     """A dictionary of modules, registered under their keys. It has no forward of its own."""
 
     def __init__(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]] | None = None) -> None:

@@ -48,10 +48,48 @@ def _require_floats(op: str, names: list[str], arrays: tuple[Any, ...]) -> None:
             near = "float32" if array.dtype.itemsize <= 4 else "float64"
             how = f"; convert it: {name}.astype(np.{near})" if array.dtype.kind in "fiub" else ""
             raise TypeError(f"{op}: {name} must {expected}, got {array.dtype}{how}")
-        if dtype is not None and array.dtype != dtype:
-            how = f"convert it: {name}.astype(np.{dtype}), or the module that it belongs to: module.to(np.{dtype})"
-            raise TypeError(f"{op}: {name} must have the dtype of {first}, {dtype}, got {array.dtype}; {how}")
+        if dtype is not None:
+            _require_dtype_of(op, name, array, first, dtype)
         first, dtype = first or name, array.dtype
+
+
+def require_operands(op: str, names: str, *operands: Any) -> tuple[Any, ...]:
+    """Arrays as `require_floats` has them, among which plain numbers stand for constants, but not for all. They come back as floats."""
+    named = dict(zip(names.split(), operands, strict=True))
+    arrays = {name: operand for name, operand in named.items() if not is_number(operand)}
+    require_one_array(op, named)
+    require_floats(op, " ".join(arrays), *arrays.values())
+    return tuple([operand if name in arrays else require_number(op, name, operand) for name, operand in named.items()])
+
+
+def require_one_array(op: str, operands: dict[str, Any]) -> None:
+    """Refuse plain numbers alone."""
+    first, *_ = operands
+    if all(map(is_number, operands.values())):
+        raise TypeError(f"{op}: {first} must be a NumPy array where all others are numbers, got {operands[first]!r}")
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is a number of Python, and not an array, nor an element of one."""
+    return isinstance(value, (int, float)) and not isinstance(value, (bool, np.generic))
+
+
+def require_plain(op: str, names: str, *arrays: Any) -> None:
+    """Refuse what holds neither numbers of float32 or float64, nor integers, nor truth values, and arrays of different dtypes."""
+    first, *_ = names.split()
+    for name, array in zip(names.split(), arrays, strict=True):
+        _require_array(op, name, array)
+        if array.dtype.kind not in "biu":
+            require_floats(op, name, array)
+        _require_dtype_of(op, name, array, first, arrays[0].dtype)
+
+
+def _require_dtype_of(op: str, name: str, array: Array, first: str, dtype: np.dtype[Any]) -> None:
+    if array.dtype != dtype:
+        how = f"convert it: {name}.astype(np.{dtype})"
+        if dtype.kind == "f":
+            how += f", or the module that it belongs to: module.to(np.{dtype})"
+        raise TypeError(f"{op}: {name} must have the dtype of {first}, {dtype}, got {array.dtype}; {how}")
 
 
 def require_indices(op: str, name: str, array: Any) -> None:
@@ -186,6 +224,15 @@ def require_axis(op: str, x: Array, dim: Any, name: str = "dim") -> int:
     return dim
 
 
+def require_axes(op: str, x: Array, dim: Any, name: str = "dim") -> tuple[int, ...]:
+    """One dimension or several that the array has, counted from its start, each named once."""
+    several = dim if isinstance(dim, (tuple, list)) else (dim,)
+    axes = tuple([require_axis(op, x, each, name) % max(x.ndim, 1) for each in several])
+    if len(set(axes)) != len(axes):
+        raise ValueError(f"{op}: {name} must name each axis once, got {dim}")
+    return axes
+
+
 def require_choice(op: str, name: str, value: Any, choices: tuple[str, ...]) -> None:
     """Refuse any other word than these."""
     if not (isinstance(value, str) and value in choices):
@@ -240,6 +287,12 @@ def cotangent(op: str, grad_output: Any, shape: tuple[int, ...], dtype: np.dtype
     return grad_output
 
 
+def no_cotangent(op: str, grad_output: Any) -> None:
+    """Refuse a gradient of what has none."""
+    if grad_output is not None:
+        raise TypeError(f"{op}: grad_output must be None where the output holds no numbers, got {type(grad_output).__name__}")
+
+
 def cotangents(op: str, grad_output: Any, output: Any) -> Any:
     """The gradient of an output of one array or several, in its structure. `None` for one of several becomes zeros; beside
     integers, and where the output is `None`, it stays.
@@ -252,8 +305,7 @@ def cotangents(op: str, grad_output: Any, output: Any) -> Any:
     grads: list[Any] = []
     for grad, part in zip(grad_output, output):
         if part is None or (isinstance(part, np.ndarray) and part.dtype.kind != "f"):
-            if grad is not None:
-                raise TypeError(f"{op}: grad_output must be None where the output holds no numbers, got {type(grad).__name__}")
+            no_cotangent(op, grad)
             grads.append(None)
         elif isinstance(part, (tuple, list)):
             grads.append(cotangents(op, (None,) * len(part) if grad is None else grad, part))

@@ -1,12 +1,22 @@
 """The other side: the same operations in PyTorch, and the machinery that holds both against the truth."""
 
-from importlib import import_module
-from typing import Any
+from __future__ import annotations
 
-ENTRANCES = {"train_together": "reference.training"}  # imported on use: with them comes torch, which not every process may load
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from reference.networks.verification import verify as verify
+    from reference.training import train_together as train_together
+
+__all__ = ["train_together", "verify"]
+
+# Imported on use: they need torch and rich, which not every process may load, and whose absence commands explain
+_HOMES = {"train_together": "reference.training", "verify": "reference.networks.verification"}
 
 
 def __getattr__(name: str) -> Any:
-    if name in ENTRANCES:
-        return getattr(import_module(ENTRANCES[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'reference' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

@@ -25,6 +25,7 @@ try:
     from manual.files import output_file, written_whole
     from reference import markdown, page, report
     from reference.catalogue import DTYPES, Entry, catalogue
+    from reference.networks import command
     from reference.record import LIMIT, rule
     from reference.report import LostDigits, Row, Worst, short
 except ModuleNotFoundError as missing:
@@ -46,6 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str] | None) -> int:
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["verify"]:
+        return command.main(arguments[1:])
     parser = _parser()
     options = parser.parse_args(arguments)
     _require_different_files(parser, options)
@@ -81,7 +85,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m reference",
         description="Hold every operation and module against the truth, torch beside it.",
-        epilog="Exit status: 0 if everything agrees, 1 if anything disagrees, 2 for wrong usage.",
+        epilog="Exit status: 0 if everything agrees, 1 if anything disagrees, 2 for wrong usage. "
+        "A network of your own: python -m reference verify --help",
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help="operations, modules or chapters to run (default: everything)")
     parser.add_argument("--dtype", choices=DTYPES, help="run in this dtype alone")

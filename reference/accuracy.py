@@ -51,7 +51,11 @@ def grid(operation: Operation, constants: Constants, dtype: Any) -> Any:
         around = [marks, *(np.nextafter(marks, info.dtype.type(side)) for side in (-np.inf, np.inf))]
     points = np.concatenate([*around, (10 ** np.concatenate([powers, bends])).astype(dtype)])
     points = points[np.isfinite(points)]
-    return np.concatenate([-points, points])
+    return _of_domain(operation, np.concatenate([-points, points]))
+
+
+def _of_domain(operation: Operation, points: Any) -> Any:
+    return points[(points > operation.above) | (operation.above == -np.inf)]
 
 
 class Points(NamedTuple):
@@ -117,7 +121,8 @@ def _reference(operation: Operation, constants: Constants, dtype: str, where: st
     """The grid and the points to which r climbs from it, or infinities among ordinary numbers."""
     draw = generator(call(operation, constants), seed)
     if where == AT_INFINITY:
-        points = _points(operation, constants, np.array([-np.inf, -ORDINARY, ORDINARY, np.inf], dtype), draw)
+        infinite = _of_domain(operation, np.array([-np.inf, -ORDINARY, ORDINARY, np.inf], dtype))
+        points = _points(operation, constants, infinite, draw)
     else:
         of_grid = _points(operation, constants, grid(operation, constants, dtype), draw)
         points = _joined([of_grid, *_climb(operation, constants, of_grid, draw)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 import zlib
 from collections import OrderedDict
@@ -18,13 +19,20 @@ from reference import structure
 Draw = Callable[[np.random.Generator], Any]
 
 
+@dataclass(frozen=True)
+class Number:
+    """A plain number where an array might stand: a constant, without a gradient."""
+
+    value: float
+
+
 @dataclass(frozen=True, eq=False)
 class Case:
     """Arguments for an operation.
 
     `arrays` holds one entry for each positional argument: a function that draws an array, numbers as nested lists (floating-point
-    ones take the dtype under test), an integer array, or `None`; a tuple of these where the argument is a tuple of arrays, and a
-    list with functions in it where it is a list of arrays.
+    ones take the dtype under test), an integer array, a `Number` that stays one, or `None`; a tuple of these where the argument
+    is a tuple of arrays, and a list with functions in it where it is a list of arrays.
 
     zero         names of gradients that are zero, and should be: `grad_1`, `grad_2.0`; any other zero gradient is an error
     no_grad      names of gradients of floating-point arrays that torch does not offer; `manual` returns None there
@@ -61,6 +69,7 @@ class Operation:
 
     Of a pointwise operation (of one array, each element by itself):
     kinks        where its formula changes
+    above        the number above which it has a value and a slope: sweeps stay there
     slope_terms  slope_terms(x, **constants) gives the terms whose sum is the derivative, for a derivative with a zero, where
                  they cancel: one unit of rounding then moves it by u times the sum of their sizes
     """
@@ -73,12 +82,13 @@ class Operation:
     large: Case
     pointwise: bool = False
     kinks: tuple[float, ...] = ()
+    above: float = -math.inf
     slope_terms: Callable[..., Any] | None = None
 
     @property
     def name(self) -> str:
-        """The name of the operation, on both sides."""
-        return self.manual.__name__
+        """The name of the operation, on both sides; within a namespace of its own with that, as tensor.sum."""
+        return f"tensor.{self.manual.__name__}" if self.chapter.startswith("tensor/") else self.manual.__name__
 
     @property
     def chapter(self) -> str:
@@ -170,6 +180,8 @@ def generator(*names: Any) -> np.random.Generator:
 def _build(spec: Any, draw: np.random.Generator, dtype: Any) -> Any:
     if spec is None:
         return None
+    if isinstance(spec, Number):
+        return spec.value
     if isinstance(spec, tuple) or (isinstance(spec, list) and any(map(callable, spec))):
         return structure.node(spec, [_build(part, draw, dtype) for part in spec])
     array = np.asarray(spec(draw) if callable(spec) else spec)

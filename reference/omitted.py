@@ -1,4 +1,4 @@
-"""What of torch.nn and torch.optim is not covered, names of classes, functions and arguments, each with the reason.
+"""What is not covered of torch.nn, of torch.optim and of the operations in `manual.tensor`: names, arguments too, each with a reason.
 
 Counted are torch.nn, its functional, init and utils, torch.optim, its lr_scheduler and swa_utils.
 """
@@ -65,6 +65,13 @@ _ARGUMENTS = {
     "a backward may run any number of times": "LinearCrossEntropyOptions.allow_retain_graph",
     "a PackedSequence holds them": "batch_sizes",
     "the list `weights` holds them, after W_ih": "w_hh b_ih b_hh",
+    "`maximum` and `minimum` take two arrays": "tensor.max.other tensor.min.other",
+    "`correction` says it: 1 for True, 0 for False": "unbiased",
+    "`index` holds them, among what else stands in brackets": "tensor.index.indices",
+    "`einsum` finds it": "path",
+    "the gradient of `gather` has the shape of x": "sparse_grad",
+    "internal to torch": "implicit",
+    "of accelerators alone": "out_dtype",
     "the dtype of the inputs is that of everything": """
         LinearCrossEntropyOptions.acc_policy LinearCrossEntropyOptions.acc_dtype
     """,
@@ -82,12 +89,14 @@ _OWN_ARGUMENTS = {
     "what was drawn can be given": "mask noise",
     "less memory, for more time": "tile",
     "torch has it in another form of the same function, or in its module": "batch_first",
+    "torch has it in brackets": "index",
 }
 
 _DEFAULTS = {
     "torch's relu, and ours": "activation",
     "float64, where torch has a setting": "dtype",
     "the last axis, or none, where torch guesses one by the number of axes and warns": "dim",
+    "torch takes `None` for it": "correction stable",
     "torch's modules have them, its functions none": "has_biases num_layers dropout train bidirectional batch_first",
 }
 

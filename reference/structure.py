@@ -1,7 +1,7 @@
 """Leaves of nested arguments and outputs, their names, and the way back.
 
 An argument, an output or a gradient is an array, `None`, or a tuple, a named tuple or a list of such: the states of an LSTM, the
-list of its weights, a sequence with its lengths. What is no tuple and no list is a leaf, `None` too.
+list of its weights, a sequence with its lengths. What is no tuple and no list is a leaf, `None` too, and a plain number.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from manual.contract import is_number
 from manual.sparse import RowGradient
 
 
@@ -54,8 +55,8 @@ def node(tree: Any, parts: list[Any]) -> Any:
 
 
 def apply(function: Callable[[Any], Any], tree: Any) -> Any:
-    """The same structure with a function of each leaf; `None` stays."""
-    return rebuild(tree, [None if leaf is None else function(leaf) for leaf in leaves(tree)])
+    """The same structure with a function of each leaf; `None` stays, and so does a plain number."""
+    return rebuild(tree, [leaf if leaf is None or is_number(leaf) else function(leaf) for leaf in leaves(tree)])
 
 
 def same(one: Any, other: Any) -> bool:
@@ -90,7 +91,7 @@ def as_floats(tree: Any, dtype: Any) -> Any:
 
 def is_float(leaf: Any) -> bool:
     """Whether a leaf holds floating-point numbers."""
-    return leaf is not None and leaf.dtype.kind == "f"
+    return not (leaf is None or is_number(leaf)) and leaf.dtype.kind == "f"
 
 
 def _is_node(tree: Any) -> bool:

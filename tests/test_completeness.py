@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from operator import attrgetter
 from pathlib import Path
 from typing import get_overloads
 
@@ -19,7 +20,9 @@ import torch.optim.swa_utils
 import torch.overrides
 
 import manual
+from manual import tensor
 from reference.cases import MODULES, OPERATIONS
+from reference.networks.operations import signature_of
 from reference.omitted import ARGUMENTS, OMITTED, OTHER_DEFAULTS, OWN_ARGUMENTS, OWN_NAMES
 from reference.twins import LIBRARY, PARAMETRIZATIONS, TWINS
 
@@ -35,7 +38,8 @@ def beside(name):
 
 EVERY_FUNCTION = [name for name in manual.__all__ if inspect.isfunction(getattr(manual, name)) and name not in SETTINGS]
 UTILITIES = [name for name in EVERY_FUNCTION if beside(name)]
-FUNCTIONS = [name for name in EVERY_FUNCTION if name not in UTILITIES]
+IN_TENSOR = [f"tensor.{name}" for name in tensor.__all__ if name not in manual.__all__]
+FUNCTIONS = [name for name in EVERY_FUNCTION if name not in UTILITIES] + IN_TENSOR
 CLASSES = [name for name in manual.__all__ if inspect.isclass(getattr(manual, name))]
 LAYERS = [name for name in CLASSES if issubclass(getattr(manual, name), manual.Module) and hasattr(LIBRARY, name)]
 OPTIMIZATION = torch.optim, torch.optim.lr_scheduler, torch.optim.swa_utils
@@ -68,7 +72,7 @@ def test_every_name_of_torch_is_covered_or_omitted():
     assert set(OMITTED) & ours == set()
     assert set(OMITTED) - theirs == set()
     assert all(OMITTED.values())
-    assert set(OWN_NAMES) == {*(name for name in set(FUNCTIONS) - theirs if not hasattr(torch, name)), *TWINS}
+    assert set(OWN_NAMES) == {*(name for name in set(FUNCTIONS) - theirs if namesake(name) is None), *TWINS}
     assert all(OWN_NAMES.values())
 
 
@@ -78,24 +82,56 @@ def test_case_labels_are_unique():
         assert len(labels) == len(set(labels)), operation.name
 
 
+def namesake(name):
+    """Torch's function of that name, or its method where it has that alone."""
+    libraries = (torch, torch.Tensor) if name in IN_TENSOR else (torch.nn.functional, torch.nn.utils.rnn, torch)
+    return next((found for library in libraries if (found := getattr(library, name.rpartition(".")[2], None)) is not None), None)
+
+
 def functions_namesake(name):
-    """The parameters of torch's function; those of one that hides its signature are what torch's own tests of overrides say."""
-    libraries = torch.nn.functional, torch.nn.utils.rnn, torch
-    function = next(getattr(library, name) for library in libraries if hasattr(library, name))
+    """The parameters of torch's function; those of one that hides its signature are what torch's own tests of overrides say, or of
+    those in a namespace of their own, which have several forms, what all forms have together.
+    """
+    function = namesake(name)
+    if name not in IN_TENSOR:
+        return signature_of(function).parameters
     try:
-        parameters = inspect.signature(function).parameters
+        parameters = inspect.signature(function).parameters if hasattr(torch, function.__name__) else {}
     except ValueError:
         parameters = {}
     if set(parameters) - {"args", "kwargs"}:
         return parameters
-    parameters = inspect.signature(torch.overrides.get_testing_overrides()[function]).parameters
-    operator = getattr(getattr(torch.ops.aten, name, None), "default", None)
-    schema = [] if operator is None else operator._schema.arguments
-    said = {a.name: a.default_value if a.has_default_value() else inspect.Parameter.empty for a in schema}
-    if set(parameters) < set(said):  # the tests of overrides have fallen behind
-        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-        return {name: inspect.Parameter(name, kind, default=default) for name, default in said.items()}
-    return parameters
+    return of_all_forms(name.removeprefix("tensor."))
+
+
+def of_all_forms(name):
+    """The parameters of an operation of torch: of all its forms but those that write into what is given. What a form lacks may be
+    left out.
+    """
+    packet = getattr(torch.ops.aten, name)
+    schemas = [getattr(packet, overload)._schema for overload in packet.overloads()]
+    forms = [
+        {a.name: a for a in schema.arguments}
+        for schema in schemas
+        if schema.returns and not any(a.alias_info is not None and a.alias_info.is_write for a in schema.arguments)
+    ]
+    forms = [form for form in forms if takes_tensors(form)]
+    found = {}
+    for argument in {argument for form in forms for argument in form}:
+        defaults = [form[argument].default_value for form in forms if argument in form and form[argument].has_default_value()]
+        optional = any(argument not in form for form in forms)
+        default = defaults[0] if defaults else None if optional else inspect.Parameter.empty
+        default = tuple(default) if isinstance(default, list) else default
+        found[argument] = inspect.Parameter(argument, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default)
+    return found
+
+
+def takes_tensors(form):
+    """Not the text of another kind of index or name."""
+    several, axes = "tensors" in form, {"dim", "dims"} & set(form)
+    return (several or ("self" in form and str(form["self"].type) == "Tensor")) and not any(
+        "str" in str(form[a].type) for a in axes
+    )
 
 
 def compare_arguments(name, ours, theirs):
@@ -120,7 +156,7 @@ def takes_any(method):
 def compared():
     """Of every function and every class, its name and what is not the same as in torch."""
     for name in set(FUNCTIONS) - set(OWN_NAMES):
-        parameters = inspect.signature(getattr(manual, name)).parameters
+        parameters = inspect.signature(attrgetter(name)(manual)).parameters
         keywords = {key: p for key, p in parameters.items() if p.kind is p.KEYWORD_ONLY}
         arrays = len(parameters) - len(keywords)
         theirs = functions_namesake(name)
@@ -162,14 +198,14 @@ def test_arguments_are_torchs():
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_operations_are_documented(name):
-    documentation = getattr(manual, name).__doc__
+    documentation = attrgetter(name)(manual).__doc__
     for word in ("Forward:", "Backward:", "Shapes:"):
         assert word in documentation
 
 
-@pytest.mark.parametrize("name", manual.__all__)
+@pytest.mark.parametrize("name", [*manual.__all__, *IN_TENSOR])
 def test_public_names_are_documented(name):
-    thing = getattr(manual, name)
+    thing = attrgetter(name)(manual)
     assert thing.__doc__
     if inspect.isclass(thing):
         for attribute, value in vars(thing).items():
@@ -179,7 +215,7 @@ def test_public_names_are_documented(name):
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_arrays_are_positional_and_constants_keywords(name):
-    for parameter in inspect.signature(getattr(manual, name)).parameters.values():
+    for parameter in inspect.signature(attrgetter(name)(manual)).parameters.values():
         assert parameter.kind in (parameter.POSITIONAL_ONLY, parameter.KEYWORD_ONLY), parameter
 
 

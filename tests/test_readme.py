@@ -17,7 +17,7 @@ from reference.record import rule
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-OPERATION, _, LOOP, MINIBATCHES, FREEZING, SAVING, TOGETHER, OWN, SEQUENCES = BLOCKS
+OPERATION, _, LOOP, MINIBATCHES, FREEZING, SAVING, TOGETHER, OWN, SEQUENCES, GRAPH, NETWORK = BLOCKS
 
 
 def test_the_operation_shown_is_the_one_that_runs():
@@ -80,6 +80,17 @@ def test_side_by_side(learnt, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names = run(TOGETHER, run(SAVING, learnt))
     assert len(names["training"].losses["torch"]) == 50
+
+
+def test_a_graph(learnt):
+    names = run(GRAPH, learnt)
+    assert names["grad_x"].shape == (3, 8)
+    assert all(parameter.grad is not None for parameter in names["block"].parameters())
+
+
+def test_a_network_verified(capsys):
+    run(NETWORK)
+    assert "TransformerEncoderLayer: all 14 agree" in capsys.readouterr().out
 
 
 def test_an_operation_of_ones_own(learnt):

@@ -11,10 +11,10 @@ import torch
 
 import manual
 from manual.contract import require_integers
-from reference import structure
+from reference import oracle, structure
 from reference.agreement import wanted
 from reference.cases import OPERATIONS
-from reference.structure import is_float, leaves, named_gradients
+from reference.structure import is_float, leaves, named, named_gradients
 from tests.test_contract import assert_same, takes_integers, with_leaf
 
 ABOVE_0, BELOW_0 = 5e-324, -5e-324
@@ -139,6 +139,7 @@ WRONG = {  # by what stands in the annotation
     "Options": (5, "a", {}),
     "Generator": (5, "a", np.random),
     "HasDType": ("a", np.float16, int, ">f8", 5, np.ones(2)),
+    "ellipsis": (1j, 1.5, "a", True, {}, (0.5,), ("a",), ([1.5],), np.ones(2), np.array([1], np.uint8), slice("a")),
     "ndarray": ([0, 0], 3.0, "a", np.ones(7), np.ones(3, int), np.ma.ones((4, 5))),
     "tuple[int | None, ...]": (None, 1j, "a", True, 1.0, [1.0, 1.0], [True], {}, np.ones(2)),
     "tuple[int, ...]": (1j, "a", True, 1.0, [1.0, 1.0], [True], {}, np.ones(2)),
@@ -149,6 +150,7 @@ WRONG = {  # by what stands in the annotation
     "float | None": NO_NUMBER[1:],
     "float": NO_NUMBER,
     "bool": (None, 1j, "a", [0, 0], 1, 0.0, np.ones(2)),
+    "str | None": (1j, "another", "", ["none"], 0, True, np.ones(2)),
     "str": (None, 1j, "another", "", ["none"], 0, True, np.ones(2)),
 }
 
@@ -174,7 +176,8 @@ def test_numbers_of_numpy_do_not_change_the_dtype(operation):
     """What a constant is as a number of Python it is as one of NumPy, also of another format than the arrays."""
     for case in operation.cases:
         arguments = case.build(operation.name, np.float32)
-        numbers = {name: case.constants[name] for name in constants_of(operation, "float") if name in case.constants}
+        given = case.constants
+        numbers = {name: given[name] for name in constants_of(operation, "float") if isinstance(given.get(name), (int, float))}
         if not numbers:
             continue
         output, backward = operation.manual(*arguments, **case.constants)
@@ -186,8 +189,10 @@ def test_numbers_of_numpy_do_not_change_the_dtype(operation):
 
 
 def goes_along_an_axis(operation):
-    """Whether an operation takes an axis, and needs no more than one array beside it."""
+    """Whether an operation takes an axis of its input, and needs no more than one array beside it."""
     parameters = inspect.signature(operation.manual).parameters
+    if operation.name == "tensor.unsqueeze":  # whose axis is the output's
+        return False
     return "dim" in parameters and {name for name, p in parameters.items() if p.default is p.empty} - {"dim"} in ({"x"}, {"logits"})
 
 
@@ -200,12 +205,15 @@ def test_every_axis(along, shape):
     constants = {"noise": noise} if along.name == "gumbel_softmax" else {}
     for dim in range(-x.ndim, x.ndim):
         output, backward = along.manual(x, dim=dim, **constants)
-        tensor = torch.tensor(x, requires_grad=True)
-        theirs = along.torch(tensor, dim=dim, **constants)
-        g = rng.standard_normal(output.shape)
-        theirs.backward(torch.tensor(g))
-        np.testing.assert_allclose(output, theirs.detach(), rtol=1e-13)
-        np.testing.assert_allclose(backward(g)[0], tensor.grad, rtol=1e-11, atol=1e-14)
+        g = structure.apply(lambda part: rng.standard_normal(part.shape) if is_float(part) else None, output)
+        call = oracle.Call(along.torch, (x,), {"dim": dim, **constants}, {"grad_0"})
+        theirs = call.results(g)
+        for name, part in named(output, "output").items():
+            np.testing.assert_allclose(part, theirs[name], rtol=1e-13)
+        (grad,) = backward(g)
+        assert grad is not None or g is None
+        if grad is not None:
+            np.testing.assert_allclose(grad, theirs["grad_0"], rtol=1e-11, atol=1e-14)
     for dim in (-x.ndim - 1, x.ndim):
         refuse(along, (x,), {"dim": dim}, f"dim must lie in [{-x.ndim}, {x.ndim - 1}]")
 

@@ -48,6 +48,18 @@ from reference.cases.losses import (
     regression,
     similarity,
 )
+from reference.cases.tensor import (
+    arithmetic,
+    arranging,
+    choosing,
+    elementary,
+    indexing,
+    joining,
+    ordering,
+    products,
+    reductions,
+    shapes,
+)
 
 CHAPTERS = (
     linear,
@@ -97,6 +109,16 @@ CHAPTERS = (
     multi_margin,
     similarity,
     ctc,
+    arithmetic,
+    elementary,
+    choosing,
+    products,
+    reductions,
+    ordering,
+    shapes,
+    arranging,
+    indexing,
+    joining,
     containers,
 )
 

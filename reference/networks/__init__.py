@@ -1,0 +1,1 @@
+"""Networks that a user has in torch: their twin in `manual`, recorded while they run, and how well the two agree."""
