@@ -1,4 +1,6 @@
-"""What of torch.nn, torch.nn.functional and the operations in `manual.tensor` is not covered, names of classes, functions and arguments, each with the reason."""
+"""What of torch.nn and torch.nn.functional is not covered, and of what stands in `manual.tensor`: names of classes, functions and
+arguments, each with the reason.
+"""
 
 _REASONS = {
     "deprecated in torch": "Container",

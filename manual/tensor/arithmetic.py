@@ -184,7 +184,7 @@ def clamp(x: Array, min: Operand | None = None, max: Operand | None = None, /) -
     return by_broadcasting(op, output, *pairs)
 
 
-def _operands(name: str, x: Any, other: Any, second: str = "other") -> tuple[Any, ...]:
+def _operands(name: str, x: Any, other: Any, second: str = "other") -> tuple[Any, Any]:
     """Check two operands, which broadcast to one another."""
     x, other = require_operands(f"tensor.{name}", f"x {second}", x, other)
     broadcast_shape(f"tensor.{name}", **{"x": np.asarray(x), second: np.asarray(other)})

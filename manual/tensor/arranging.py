@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from manual.contract import Array, Backward, require_axes, require_integer, require_plain
+from manual.contract import Array, Backward, require_axes, require_integer, require_integers, require_plain
 from manual.tensor.rules import by_rules
 
 __all__ = ["flip", "roll", "tril", "triu"]
@@ -33,7 +33,8 @@ def roll(x: Array, /, *, shifts: Dims, dims: Dims = ()) -> tuple[Array, Backward
     """
     op = "tensor.roll"
     require_plain(op, "x", x)
-    by = [require_integer(op, "shifts", shift) for shift in (shifts if isinstance(shifts, (tuple, list)) else (shifts,))]
+    by = list(shifts) if isinstance(shifts, (tuple, list)) else [shifts]
+    require_integers(op, "shifts", by, len(by), stretch=False)
     whole = isinstance(dims, (tuple, list)) and not dims
     axes = (
         None if whole else [require_axes(op, x, dim, "dims")[0] for dim in (dims if isinstance(dims, (tuple, list)) else (dims,))]
@@ -54,8 +55,8 @@ def tril(x: Array, /, *, diagonal: int = 0) -> tuple[Array, Backward]:
     Shapes:    x, y (..., M, N)
     """
     _require_matrices("tensor.tril", x)
-    d = require_integer("tensor.tril", "diagonal", diagonal)
-    return by_rules("tensor.tril", np.tril(x, d), lambda g: np.tril(g, d))
+    require_integer("tensor.tril", "diagonal", diagonal)
+    return by_rules("tensor.tril", np.tril(x, diagonal), lambda g: np.tril(g, diagonal))
 
 
 def triu(x: Array, /, *, diagonal: int = 0) -> tuple[Array, Backward]:
@@ -66,8 +67,8 @@ def triu(x: Array, /, *, diagonal: int = 0) -> tuple[Array, Backward]:
     Shapes:    x, y (..., M, N)
     """
     _require_matrices("tensor.triu", x)
-    d = require_integer("tensor.triu", "diagonal", diagonal)
-    return by_rules("tensor.triu", np.triu(x, d), lambda g: np.triu(g, d))
+    require_integer("tensor.triu", "diagonal", diagonal)
+    return by_rules("tensor.triu", np.triu(x, diagonal), lambda g: np.triu(g, diagonal))
 
 
 def _require_matrices(op: str, x: Any) -> None:

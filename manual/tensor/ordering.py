@@ -178,7 +178,7 @@ def topk(x: Array, /, *, k: int, dim: int = -1, largest: bool = True, sorted: bo
     op = "tensor.topk"
     require_floats(op, "x", x)
     axis = require_axis(op, x, dim)
-    k = require_integer(op, "k", k, least=0 if x.ndim else 1)
+    require_integer(op, "k", k, least=0 if x.ndim else 1)
     require_flags(op, largest=largest, sorted=sorted)
     count = x.shape[axis] if x.ndim else 1
     if k > count:

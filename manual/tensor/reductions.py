@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from manual.activations.normalized import places_of_largest
+from manual.arrays import row_sums
 from manual.contract import (
     Array,
     Backward,
@@ -18,8 +20,6 @@ from manual.contract import (
     require_floats,
     require_number,
 )
-from manual.activations.normalized import places_of_largest
-from manual.arrays import row_sums
 from manual.layers import distance
 from manual.rows import by_rows
 from manual.tensor.rules import by_rules
@@ -147,6 +147,8 @@ def norm(
         require_choice(op, "p", p, ("fro", "nuc"))
     order = require_number(op, "p", 2 if isinstance(p, str) else p)
     terms, axes, _ = _reduced(op, x, dim, keepdim, dtype)
+    if terms.itemsize < x.itemsize:
+        raise ValueError(f"{op}: dtype must be able to hold what x holds, {x.dtype}, got {terms.dtype}")
     if isinstance(p, str) and p == "nuc":
         return _nuclear_norm(op, x, terms, axes, keepdim)
     lines, back = _lines(terms, axes)

@@ -15,6 +15,10 @@ X = np.arange(6.0).reshape(2, 3) + 0.25
 def test_x_is_cast_first(name, given, asked, p):
     """The output has the dtype asked for, the gradient that of x; both are torch's."""
     x = X.astype(given)
+    if name == "norm" and asked == "float32":  # torch refuses it as well
+        with pytest.raises(ValueError, match=r"tensor\.norm: dtype must be able to hold what x holds, float64, got float32"):
+            tensor.norm(x, p=p, dtype=asked)
+        return
     constants = {"dim": (0, 1), "p": p} if name == "norm" else {"dim": 1}
     output, backward = getattr(tensor, name)(x, **constants, dtype=asked)
     given_to_torch = torch.tensor(x, requires_grad=True)

@@ -1,5 +1,7 @@
 """Cases of picking elements by their places."""
 
+from typing import Any
+
 import numpy as np
 import torch
 
@@ -14,7 +16,7 @@ INDEX = np.array([[0, 2, 2], [1, 1, 0]])
 
 
 def _index(x, index):
-    """One item after the other, from the last to the first: what an array names is laid in front, or where the first array stood."""
+    """One item after the other; what arrays name is laid in front, or where the first of them stood."""
     items = list(index) if isinstance(index, tuple) else [index]
     items = [np.asarray(item) if isinstance(item, list) else item for item in items]
     items = [int(item) if isinstance(item, np.ndarray) and not item.ndim else item for item in items]
@@ -98,7 +100,7 @@ def _torch(function):
 _larger = "its backward fails where src is larger than index"
 
 
-def _of(label, index, array=CUBE, **options):
+def _of(label, index, array=CUBE, **options: Any):
     return Case(label, (array,), {"index": index}, **options)
 
 

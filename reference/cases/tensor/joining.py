@@ -1,5 +1,7 @@
 """Cases of joining arrays and taking them apart."""
 
+from typing import Any
+
 import numpy as np
 import torch
 
@@ -40,7 +42,7 @@ def _tuple(function):
     return lambda x, **constants: tuple(function(x, **constants))
 
 
-def _benchmark(**constants):
+def _benchmark(**constants: Any) -> Any:
     return {
         "small": Case("64 × 64", (normal(64, 64),), constants),
         "large": Case("64 × 256 × 256", (normal(64, 256, 256),), constants),

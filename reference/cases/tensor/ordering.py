@@ -2,6 +2,7 @@
 
 import math
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ NAN = [[1.0, math.nan, 3.0], [math.nan, math.nan, math.inf]]
 def _tuple(function):
     """A function of torch whose outputs come as a plain tuple."""
 
-    def apply(x, **constants):
+    def apply(x, **constants: Any):
         output = function(x, **constants)
         return output if isinstance(output, torch.Tensor) else tuple(output)
 
@@ -72,7 +73,7 @@ def _topk(x, k, dim=-1, largest=True, sorted=True):
     return values.take(range(k), dim), places.take(range(k), dim)
 
 
-def _benchmark(**constants):
+def _benchmark(**constants: Any) -> Any:
     return {
         "small": Case("100 × 100", (normal(100, 100),), constants),
         "large": Case("4096 × 1024", (normal(4096, 1024),), constants),
@@ -122,7 +123,7 @@ def _extreme_of_several_operation(manual, theirs, sign):
 
 
 def _place_operation(manual, theirs, sign):
-    nothing = {"no_grad": ("grad_0",), "smooth": False}
+    nothing: dict[str, Any] = {"no_grad": ("grad_0",), "smooth": False}
     return Operation(
         manual,
         theirs,
