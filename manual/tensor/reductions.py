@@ -38,8 +38,8 @@ def sum(x: Array, /, *, dim: Dims | None = None, keepdim: bool = False, dtype: D
                With `dtype`, x is cast to it first; grad_x has the dtype of x
     """
     terms, axes, spread = _reduced("tensor.sum", x, dim, keepdim, dtype)
-    y = np.add.reduce(terms, axis=axes, keepdims=keepdim)
-    return by_rules("tensor.sum", y, lambda g: spread(g).astype(x.dtype))
+    y = np.add.reduce(terms, axis=axes)
+    return by_rules("tensor.sum", _kept(y, axes, keepdim), lambda g: spread(g).astype(x.dtype))
 
 
 def mean(x: Array, /, *, dim: Dims | None = None, keepdim: bool = False, dtype: DTypeLike | None = None) -> tuple[Array, Backward]:
@@ -51,8 +51,8 @@ def mean(x: Array, /, *, dim: Dims | None = None, keepdim: bool = False, dtype: 
     """
     terms, axes, spread = _reduced("tensor.mean", x, dim, keepdim, dtype)
     n = _count(x, axes) or math.nan
-    y = np.add.reduce(terms, axis=axes, keepdims=keepdim) / n
-    return by_rules("tensor.mean", y, lambda g: spread(g / n).astype(x.dtype))
+    y = np.add.reduce(terms, axis=axes) / n
+    return by_rules("tensor.mean", _kept(y, axes, keepdim), lambda g: spread(g / n).astype(x.dtype))
 
 
 def prod(x: Array, /, *, dim: int | None = None, keepdim: bool = False, dtype: DTypeLike | None = None) -> tuple[Array, Backward]:
@@ -66,7 +66,7 @@ def prod(x: Array, /, *, dim: int | None = None, keepdim: bool = False, dtype: D
     if dim is not None:
         require_axis("tensor.prod", x, dim)
     factors, axes, spread = _reduced("tensor.prod", x, dim, keepdim, dtype)
-    y = np.multiply.reduce(factors, axis=axes, keepdims=keepdim)
+    y = np.multiply.reduce(factors, axis=axes)
 
     def grad_x(g):
         lines, back = _lines(factors, axes)
@@ -75,7 +75,7 @@ def prod(x: Array, /, *, dim: int | None = None, keepdim: bool = False, dtype: D
         others[..., :-1] *= np.multiply.accumulate(lines[..., :0:-1], axis=-1)[..., ::-1]
         return (back(others) * spread(g)).astype(x.dtype)
 
-    return by_rules("tensor.prod", y, grad_x)
+    return by_rules("tensor.prod", _kept(y, axes, keepdim), grad_x)
 
 
 def var(x: Array, /, *, dim: Dims | None = None, correction: float = 1, keepdim: bool = False) -> tuple[Array, Backward]:
@@ -122,13 +122,13 @@ def _variance(op: str, x: Array, dim: Dims | None, correction: float, keepdim: b
     centred = x - np.add.reduce(x, axis=axes, keepdims=True) / (n or math.nan)
     centred -= np.add.reduce(centred, axis=axes, keepdims=True) / (n or math.nan)
     with np.errstate(divide="ignore", invalid="ignore"):
-        y = np.add.reduce(centred * centred, axis=axes, keepdims=keepdim) / freedom
+        y = np.add.reduce(centred * centred, axis=axes) / freedom
 
     def slope():
         with np.errstate(divide="ignore", invalid="ignore"):
             return 2 * centred / freedom if freedom else np.where(centred == 0, np.nan, np.inf).astype(x.dtype)
 
-    return y, slope, spread
+    return _kept(y, axes, keepdim), slope, spread
 
 
 def norm(

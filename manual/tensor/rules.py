@@ -29,7 +29,7 @@ def by_rules(op: str, output: Array, *rules: Rule | None) -> tuple[Array, Backwa
     return output, backward
 
 
-def by_broadcasting(op: str, output: Array, *pairs: tuple[Any, Rule | None]) -> tuple[Array, Backward]:
+def by_broadcasting(op: str, output: Any, *pairs: tuple[Any, Rule | None]) -> tuple[Array, Backward]:
     """The same for operands and the rule of each, which need not undo broadcasting; plain numbers have no gradient."""
     return by_rules(
         op, output, *[None if rule is None or is_number(operand) else _summed(rule, operand.shape) for operand, rule in pairs]

@@ -22,7 +22,7 @@ def _stack(tensors, dim=0):
 def _split(x, split_size_or_sections, dim=0):
     n, sizes = x.shape[dim], split_size_or_sections
     if isinstance(sizes, int):
-        starts = range(0, max(n, 1), max(sizes, 1))
+        starts = list(range(0, max(n, 1), max(sizes, 1)))
         ends = [min(start + sizes, n) for start in starts]
     else:
         starts, ends = [sum(sizes[:k]) for k in range(len(sizes))], [sum(sizes[: k + 1]) for k in range(len(sizes))]

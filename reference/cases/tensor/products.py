@@ -19,7 +19,7 @@ def _outer(x, vec2):
 
 
 def _einsum(operands, equation):
-    """Terms of the sum, one for each value of the letters that the output lacks; where one element stands for several they cancel."""
+    """Terms of the sum, one for each value of the letters that the output lacks; where one element serves several they cancel."""
     left, arrow, right = equation.replace(" ", "").partition("->")
     terms = left.split(",")
     counts = [x.ndim - len(term.replace("...", "")) for x, term in zip(operands, terms)]
