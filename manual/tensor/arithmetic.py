@@ -174,14 +174,20 @@ def clamp(x: Array, min: Operand | None = None, max: Operand | None = None, /) -
             f"{op}: min and max must both be numbers or both arrays, got {type(low).__name__} and {type(high).__name__}"
         )
     broadcast_shape(op, **{name: np.asarray(array) for name, array in ({"x": x} | given).items()})
-    low, high = (-np.inf if low is None else low), (np.inf if high is None else high)
+    low = -np.inf if low is None else low
+    high = np.inf if high is None else high
+
+    def grad_x(g):
+        return np.where((x >= low) & (x <= high), g, 0)
+
+    def grad_low(g):
+        return np.where((x < low) & (low < high), g, 0)
+
+    def grad_high(g):
+        return np.where((x > high) | (high < low), g, 0)
+
     output = np.minimum(np.maximum(x, low), high)
-    pairs: list[Any] = [(x, lambda g: np.where((x >= low) & (x <= high), g, 0))]
-    pairs += [
-        (low, lambda g: np.where((x < low) & (low < high), g, 0)),
-        (high, lambda g: np.where((x > high) | (high < low), g, 0)),
-    ]
-    return by_broadcasting(op, output, *pairs)
+    return by_broadcasting(op, output, (x, grad_x), (low, grad_low), (high, grad_high))
 
 
 def _operands(name: str, x: Any, other: Any, second: str = "other") -> tuple[Any, Any]:

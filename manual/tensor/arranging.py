@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from manual.contract import Array, Backward, require_axes, require_integer, require_integers, require_plain
+from manual.contract import Array, Backward, require_axes, require_axis, require_integer, require_integers, require_plain
 from manual.tensor.rules import by_rules
 
 __all__ = ["flip", "roll", "tril", "triu"]
@@ -34,17 +34,16 @@ def roll(x: Array, /, *, shifts: Dims, dims: Dims = ()) -> tuple[Array, Backward
     op = "tensor.roll"
     require_plain(op, "x", x)
     by = list(shifts) if isinstance(shifts, (tuple, list)) else [shifts]
+    axes = list(dims) if isinstance(dims, (tuple, list)) else [dims]
     require_integers(op, "shifts", by, len(by), stretch=False)
-    whole = isinstance(dims, (tuple, list)) and not dims
-    axes = (
-        None if whole else [require_axes(op, x, dim, "dims")[0] for dim in (dims if isinstance(dims, (tuple, list)) else (dims,))]
-    )
-    if len(by) != (1 if axes is None else len(axes)):
+    for axis in axes:
+        require_axis(op, x, axis, "dims")
+    if len(by) != max(len(axes), 1):
         raise ValueError(f"{op}: shifts must be as many as dims, got {shifts} and {dims}")
     if axes and not x.ndim:
         raise ValueError(f"{op}: dims must be () for a single number, got {dims}")
     back = [-shift for shift in by]
-    return by_rules(op, np.roll(x, by if axes else by[0], axes), lambda g: np.roll(g, back if axes else back[0], axes))
+    return by_rules(op, np.roll(x, by, axes or None), lambda g: np.roll(g, back, axes or None))
 
 
 def tril(x: Array, /, *, diagonal: int = 0) -> tuple[Array, Backward]:

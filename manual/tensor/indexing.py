@@ -29,10 +29,10 @@ def index(x: Array, /, *, index: Items) -> tuple[Array, Backward]:
                stood, or in front of all if something else stands between them
     """
     basic, advanced = _items("tensor.index", x, index)
-    if advanced is None:
-        return _part("tensor.index", x, basic)
     try:
-        output = x[(*basic, ...)][advanced]
+        if advanced is None:
+            return _part("tensor.index", x, basic)
+        output = x[basic][advanced]
     except IndexError as error:
         raise ValueError(f"tensor.index: index must lie within shape {x.shape}: {error}") from None
     return by_rules("tensor.index", output, lambda g: _added_at(_numbers(x)[basic][advanced], g, x))
@@ -42,32 +42,22 @@ def _items(op: str, x: Array, index: Any) -> tuple[tuple[Any, ...], tuple[Any, .
     """The index in two steps, as torch takes them: integers, slices and new axes first, then the arrays, if there are any."""
     require_plain(op, "x", x)
     items = [_item(op, each) for each in (index if isinstance(index, tuple) else (index,))]
-    if not any(each is ... for each in items):
-        items.append(...)
-    axes = [_axes_of(each) for each in items]
-    rest = x.ndim - int(np.add.reduce(axes, dtype=int))
+    counts = [_axes_of(each) for each in items]
+    rest = x.ndim - int(np.add.reduce(counts, dtype=int))
     if rest < 0 or len([each for each in items if each is ...]) > 1:
         raise ValueError(f"{op}: index must name at most {x.ndim} axes, with one Ellipsis at most, got {index!r}")
     basic: list[Any] = []
     advanced: list[Any] = []
-    axis = 0
-    for each, count in zip(items, axes):
+    for each, count in zip(items, counts):
         if each is ...:
             basic += [slice(None)] * rest
             advanced += [slice(None)] * rest
-            axis += rest
-            continue
-        if isinstance(each, int):
-            if not -x.shape[axis] <= each < x.shape[axis]:
-                raise ValueError(f"{op}: index must lie within shape {x.shape}, got {each} for {x.shape[axis]} elements")
-            basic.append(each)
         elif isinstance(each, np.ndarray):
             basic += [slice(None)] * count
             advanced.append(each)
         else:
             basic.append(each)
-            advanced.append(slice(None))
-        axis += count
+            advanced += [slice(None)] * (not isinstance(each, int))
     return tuple(basic), tuple(advanced) if any(isinstance(each, np.ndarray) for each in advanced) else None
 
 

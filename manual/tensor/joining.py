@@ -134,8 +134,8 @@ def _require_cut(op: str, x: Array, dim: int) -> tuple[int, int]:
 
 
 def _equal(n: int, size: int) -> list[int]:
-    """Sizes of equal parts, and of the rest."""
-    return [size] * (n // size) + [n % size] * (n % size > 0) if n else [0]
+    """The sizes of equal parts, of which the last ends where the array ends."""
+    return [size] * -(-n // size) if n else [0]
 
 
 def _cut(op: str, x: Array, sizes: list[int], axis: int, drop: bool = False) -> tuple[tuple[Array, ...], Backward]:

@@ -22,7 +22,7 @@ from manual.contract import (
 )
 from manual.layers import distance
 from manual.rows import by_rows
-from manual.tensor.rules import by_rules
+from manual.tensor.rules import axes_of, by_rules
 
 __all__ = ["cumsum", "logsumexp", "mean", "norm", "prod", "std", "sum", "var"]
 
@@ -118,7 +118,7 @@ def _variance(op: str, x: Array, dim: Dims | None, correction: float, keepdim: b
     correction = require_number(op, "correction", correction)
     _, axes, spread = _reduced(op, x, dim, keepdim, None)
     n = _count(x, axes)
-    freedom = np.array(max(n - correction, 0), x.dtype)
+    freedom = max(n - correction, 0)
     centred = x - np.add.reduce(x, axis=axes, keepdims=True) / (n or math.nan)
     centred -= np.add.reduce(centred, axis=axes, keepdims=True) / (n or math.nan)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -149,7 +149,7 @@ def norm(
     terms, axes, _ = _reduced(op, x, dim, keepdim, dtype)
     if terms.itemsize < x.itemsize:
         raise ValueError(f"{op}: dtype must be able to hold what x holds, {x.dtype}, got {terms.dtype}")
-    if isinstance(p, str) and p == "nuc":
+    if p == "nuc":
         return _nuclear_norm(op, x, terms, axes, keepdim)
     lines, back = _lines(terms, axes)
     if not lines.shape[-1] and (order < 0 or order == math.inf):
@@ -226,8 +226,7 @@ def _reduced(op: str, x: Array, dim: Any, keepdim: bool, dtype: Any) -> tuple[Ar
     """What is reduced, along which axes, and what repeats a number of the result for each of them."""
     require_floats(op, "x", x)
     require_flags(op, keepdim=keepdim)
-    whole = dim is None or (isinstance(dim, (tuple, list)) and not dim)
-    axes = tuple(range(x.ndim)) if whole else require_axes(op, x, dim)[: x.ndim]
+    axes = axes_of(op, x, () if dim is None else dim)
     once = tuple([1 if axis in axes else size for axis, size in enumerate(x.shape)])
     return _cast(op, x, dtype), axes, lambda g: np.broadcast_to(g.reshape(once), x.shape)
 
@@ -247,7 +246,7 @@ def _lines(x: Array, axes: tuple[int, ...]) -> tuple[Array, Callable[[Array], Ar
     """The numbers along these axes in one last axis, and the way back."""
     last = tuple(range(-len(axes), 0))
     moved = np.moveaxis(x, axes, last)
-    return moved.reshape(*moved.shape[: x.ndim - len(axes)], -1 if x.size else _count(x, axes)), lambda lines: np.moveaxis(
+    return moved.reshape(*moved.shape[: x.ndim - len(axes)], _count(x, axes)), lambda lines: np.moveaxis(
         lines.reshape(moved.shape), last, axes
     )
 

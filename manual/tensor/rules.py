@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from manual.arrays import sum_to_shape
-from manual.contract import Array, Backward, cotangent, is_number, needed, no_cotangent
+from manual.contract import Array, Backward, cotangent, is_number, needed, no_cotangent, require_axes
 
 Rule = Callable[[Array], Any]
 
@@ -27,6 +27,11 @@ def by_rules(op: str, output: Array, *rules: Rule | None) -> tuple[Array, Backwa
         return tuple([rule(grad_output) if need and rule is not None else None for need, rule in zip(needs, rules)])
 
     return output, backward
+
+
+def axes_of(op: str, x: Array, dim: Any) -> tuple[int, ...]:
+    """The axes that `dim` names, counted from the start; () means all."""
+    return require_axes(op, x, dim)[: x.ndim] or tuple(range(x.ndim))
 
 
 def by_broadcasting(op: str, output: Any, *pairs: tuple[Any, Rule | None]) -> tuple[Array, Backward]:

@@ -12,8 +12,8 @@ INDEX = np.array([[0, 2], [1, 1]])
 @pytest.mark.parametrize(
     ("index", "message"),
     [
-        (3, "index must lie within shape (3, 4), got 3 for 3 elements"),
-        ((0, -5), "index must lie within shape (3, 4), got -5 for 4 elements"),
+        (3, "index must lie within shape (3, 4)"),
+        ((0, -5), "index must lie within shape (3, 4)"),
         ((0, 0, 0), "index must name at most 2 axes"),
         ((..., ...), "index must name at most 2 axes, with one Ellipsis at most"),
         (slice(None, None, -1), "index must have slices with steps of at least 1"),

@@ -49,6 +49,12 @@ def test_errors(call, message):
     assert str(caught.value).startswith(message)
 
 
+def test_nothing_falls_apart_into_nothing():
+    output, backward = tensor.unbind(np.ones((0, 2)))
+    assert output == ()
+    assert backward(())[0].shape == (0, 2)
+
+
 def test_parts_that_nobody_uses():
     """Their cotangent may be None."""
     _, backward = tensor.chunk(X, chunks=3)

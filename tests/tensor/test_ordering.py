@@ -20,6 +20,15 @@ def test_unsorted_they_come_in_order_all_the_same():
     np.testing.assert_array_equal(sorted_[1], unsorted[1])
 
 
+@pytest.mark.parametrize("descending", [False, True])
+def test_many_that_tie_keep_their_order(descending):
+    """Few enough do so in any sort."""
+    x = np.tile(np.array([1.0, 0.0, 2.0]), 100)
+    (_, places), _ = tensor.sort(x, descending=descending)
+    for third in np.split(places, 3):
+        assert (np.diff(third) > 0).all()
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [

@@ -207,6 +207,13 @@ OPERATIONS = (
                 ([-2.0, 0.0, 2.0, 5.0, -3.0], [1.0, 1.5, 4.0, 0.0, -1.0], [-1.0, 0.5, 3.0, 6.0, 1.0]),
                 torch_loses=_repeated,
             ),
+            Case(
+                "bounds that are equal",
+                ([0.0, 5.0], [1.0, 1.0], [1.0, 1.0]),
+                judge="torch",
+                smooth=False,
+                zero=("grad_0", "grad_1"),
+            ),
             Case("NaN", ([math.nan, 0.5, math.nan], Number(0.0), Number(1.0)), judge="torch", smooth=False),
             Case(
                 "NaN in bounds",

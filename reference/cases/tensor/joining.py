@@ -60,6 +60,7 @@ OPERATIONS = (
             Case("the last axis", ([normal(2, 2, 1), normal(2, 2, 2)],), {"dim": -1}),
             Case("one alone", ([normal(2, 3)],)),
             Case("nothing among them", ([normal(0), normal(2, 3), normal(1, 3)],)),
+            Case("nothing among columns", ([normal(2, 1), normal(0), normal(2, 2)],), {"dim": 1}),
             Case("nothing but nothing", ([normal(0), normal(0)],)),
             Case("rows of none", ([normal(0, 3), normal(2, 3)],)),
             Case("a tuple", ((normal(2), normal(3)),)),

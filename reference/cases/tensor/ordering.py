@@ -109,7 +109,9 @@ def _extreme_of_several_operation(manual, theirs, sign):
         partial(_extreme_of_several, sign=sign),
         cases=(
             Case("all", (normal(2, 3),)),
+            Case("first axis", (normal(3, 2),), {"dim": 0}),
             Case("last axis", (normal(2, 3),), {"dim": -1}),
+            Case("a vector", (normal(3),), {"dim": 0}),
             Case("two axes", (normal(2, 3, 2),), {"dim": (0, -1)}),
             Case("two axes, kept", (normal(2, 3, 2),), {"dim": (2, 0), "keepdim": True}),
             Case("a single number", (normal(),)),

@@ -116,6 +116,7 @@ OPERATIONS = (
             _sums("ij->ji", (2, 3)),
             _sums("ij->", (2, 3)),
             _sums("ij->j", (2, 3)),
+            _sums("ij->i", (2, 3)),
             _sums("ij,kj->", (2, 3), (2, 3)),
             _sums("i,j->ij", (2,), (3,)),
             _sums("i,i,i->i", (3,), (3,), (3,)),
