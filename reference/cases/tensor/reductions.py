@@ -99,6 +99,7 @@ def _along(*more: Any, constants=None, draw=normal, several=True, **options: Any
         case("all", 2, 3),
         case("first axis", 3, 2, dim=0),
         case("a vector", 4, dim=0),
+        *((case("both axes", 2, 3, dim=(0, 1)),) if several else ()),
         case("last axis", 2, 3, dim=-1),
         case("middle axis, kept", 2, 3, 2, dim=1, keepdim=True),
         *((case("two axes", 2, 3, 2, dim=(0, -1)), case("two axes, kept", 2, 2, 3, dim=[2, 0], keepdim=True)) if several else ()),
