@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from manual.arrays import read_only
+from manual.arrays import sealed
 from manual.contract import (
     Array,
     Backward,
@@ -55,7 +55,7 @@ def _extreme(op: str, place: Callable[..., Any], x: Array, dim: int | None, keep
         if keepdim:
             raise ValueError(f"{op}: keepdim must be False without dim")
         _require_some(op, x, tuple(range(x.ndim)))
-        y = read_only(np.asarray(x.reshape(-1)[place(x)]))
+        y = sealed(np.asarray(x.reshape(-1)[place(x)]))
         return by_rules(op, y, lambda g: _shared(g, np.isnan(x) if np.isnan(y) else x == y, None))
     axis = require_axis(op, x, dim) % (x.ndim or 1)
     _require_some(op, x, (axis,)[: x.ndim])

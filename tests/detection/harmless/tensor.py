@@ -65,7 +65,7 @@ HARMLESS: dict[str, dict[tuple[str, str], str]] = {
         ("return by_rules('tensor.cumsum', y", "np.flip(np.add.accumulate(np.flip(g, axis), axis), axis)"): CAST,
     },
     "tensor.max": {
-        ("y = np.asarray(x.reshape(-1)", "x.reshape(-1)[place(x)]"): NUMBER,
+        ("y = sealed(np.asarray(x.reshape(-1)", "x.reshape(-1)[place(x)]"): NUMBER,
         ("output = (values.reshape(shape)", "places"): SIXTY_FOUR,
     },
     "tensor.amax": {
