@@ -88,7 +88,7 @@ def forward_backward(workload: ForwardBackward) -> tuple[Call, Callable[[], Resu
         structure.apply(lambda leaf, needed=needed: to_torch(leaf, needed and structure.is_float(leaf)), argument)
         for argument, needed in zip(workload.arrays, workload.needs, strict=True)
     ]
-    wanted = {name: leaf for name, leaf in structure.named_gradients(arguments).items() if leaf is not None and leaf.requires_grad}
+    wanted = {name: leaf for name, leaf in structure.named_gradients(arguments).items() if getattr(leaf, "requires_grad", False)}
 
     def outputs_of(output: Any) -> list[Any]:
         return [leaf for leaf in structure.leaves(output) if leaf is not None and leaf.is_floating_point()]

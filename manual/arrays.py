@@ -21,6 +21,15 @@ def read_only(x: Any) -> Any:
     return x
 
 
+def sealed(x: Any) -> Any:
+    """The array itself, which cannot be changed any more, nor that of which it is a view."""
+    part = x
+    while isinstance(part, np.ndarray):
+        part.flags.writeable = False
+        part = part.base
+    return x
+
+
 def broadcast(op: str, **arrays: Array) -> tuple[Array, ...]:
     """The arrays, repeated to the shape to which all broadcast, without copies."""
     shape = broadcast_shape(op, **arrays)

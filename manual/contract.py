@@ -54,7 +54,7 @@ def _require_floats(op: str, names: list[str], arrays: tuple[Any, ...]) -> None:
 
 
 def require_operands(op: str, names: str, *operands: Any) -> tuple[Any, ...]:
-    """Arrays as `require_floats` has them, among which plain numbers stand for constants, but not for all. They come back as floats."""
+    """Arrays as `require_floats` has them, or plain numbers for some of them, as constants, which come back as floats."""
     named = dict(zip(names.split(), operands, strict=True))
     arrays = {name: operand for name, operand in named.items() if not is_number(operand)}
     require_one_array(op, named)

@@ -7,7 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from manual.contract import Array, Backward, broadcast_shape, require_choice, require_floats, require_number, require_operands
+from manual.contract import (
+    Array,
+    Backward,
+    broadcast_shape,
+    is_number,
+    require_choice,
+    require_floats,
+    require_number,
+    require_operands,
+)
 from manual.tensor.rules import by_broadcasting
 
 __all__ = ["add", "clamp", "divide", "maximum", "minimum", "multiply", "neg", "pow", "subtract"]
@@ -164,27 +173,37 @@ def clamp(x: Array, min: Operand | None = None, max: Operand | None = None, /) -
     Kinks:     at a bound x gets all of it; where x or a bound is NaN, nobody
     """
     op = "tensor.clamp"
-    low, high = min, max
-    if low is None and high is None:
-        raise ValueError(f"{op}: min and max must not both be None")
+    _require_bounds(op, x, min, max)
+    low = -np.inf if min is None else min
+    high = np.inf if max is None else max
+
+    def grad_x(g):
+        return np.where((x >= low) & (x <= high), g, 0)
+
+    def grad_low(g):
+        return np.where((x < low) & (low < high), g, 0)
+
+    def grad_high(g):
+        return np.where((x > high) | (high < low), g, 0)
+
+    output = np.minimum(np.maximum(x, low), high)
+    return by_broadcasting(op, output, (x, grad_x), (low, grad_low), (high, grad_high))
+
+
+def _require_bounds(op: str, x: Any, low: Any, high: Any) -> None:
+    """Refuse bounds of two kinds, and none at all."""
     given = {name: bound for name, bound in (("min", low), ("max", high)) if bound is not None}
-    x, *bounds = require_operands(op, " ".join(["x", *given]), x, *given.values())
-    if len({isinstance(bound, float) for bound in bounds}) != 1:
+    if not given:
+        raise ValueError(f"{op}: min and max must not both be None")
+    require_operands(op, " ".join(["x", *given]), x, *given.values())
+    if len({is_number(bound) for bound in given.values()}) != 1:
         raise TypeError(
             f"{op}: min and max must both be numbers or both arrays, got {type(low).__name__} and {type(high).__name__}"
         )
     broadcast_shape(op, **{name: np.asarray(array) for name, array in ({"x": x} | given).items()})
-    low, high = (-np.inf if low is None else low), (np.inf if high is None else high)
-    output = np.minimum(np.maximum(x, low), high)
-    pairs: list[Any] = [(x, lambda g: np.where((x >= low) & (x <= high), g, 0))]
-    pairs += [
-        (low, lambda g: np.where((x < low) & (low < high), g, 0)),
-        (high, lambda g: np.where((x > high) | (high < low), g, 0)),
-    ]
-    return by_broadcasting(op, output, *pairs)
 
 
-def _operands(name: str, x: Any, other: Any, second: str = "other") -> tuple[Any, ...]:
+def _operands(name: str, x: Any, other: Any, second: str = "other") -> tuple[Any, Any]:
     """Check two operands, which broadcast to one another."""
     x, other = require_operands(f"tensor.{name}", f"x {second}", x, other)
     broadcast_shape(f"tensor.{name}", **{"x": np.asarray(x), second: np.asarray(other)})

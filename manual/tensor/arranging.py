@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from manual.contract import Array, Backward, require_axes, require_integer, require_plain
+from manual.contract import Array, Backward, require_axes, require_axis, require_integer, require_integers, require_plain
 from manual.tensor.rules import by_rules
 
 __all__ = ["flip", "roll", "tril", "triu"]
@@ -33,17 +33,17 @@ def roll(x: Array, /, *, shifts: Dims, dims: Dims = ()) -> tuple[Array, Backward
     """
     op = "tensor.roll"
     require_plain(op, "x", x)
-    by = [require_integer(op, "shifts", shift) for shift in (shifts if isinstance(shifts, (tuple, list)) else (shifts,))]
-    whole = isinstance(dims, (tuple, list)) and not dims
-    axes = (
-        None if whole else [require_axes(op, x, dim, "dims")[0] for dim in (dims if isinstance(dims, (tuple, list)) else (dims,))]
-    )
-    if len(by) != (1 if axes is None else len(axes)):
+    by = list(shifts) if isinstance(shifts, (tuple, list)) else [shifts]
+    axes = list(dims) if isinstance(dims, (tuple, list)) else [dims]
+    require_integers(op, "shifts", by, len(by), stretch=False)
+    for axis in axes:
+        require_axis(op, x, axis, "dims")
+    if len(by) != max(len(axes), 1):
         raise ValueError(f"{op}: shifts must be as many as dims, got {shifts} and {dims}")
     if axes and not x.ndim:
         raise ValueError(f"{op}: dims must be () for a single number, got {dims}")
     back = [-shift for shift in by]
-    return by_rules(op, np.roll(x, by if axes else by[0], axes), lambda g: np.roll(g, back if axes else back[0], axes))
+    return by_rules(op, np.roll(x, by, axes or None), lambda g: np.roll(g, back, axes or None))
 
 
 def tril(x: Array, /, *, diagonal: int = 0) -> tuple[Array, Backward]:
@@ -54,8 +54,8 @@ def tril(x: Array, /, *, diagonal: int = 0) -> tuple[Array, Backward]:
     Shapes:    x, y (..., M, N)
     """
     _require_matrices("tensor.tril", x)
-    d = require_integer("tensor.tril", "diagonal", diagonal)
-    return by_rules("tensor.tril", np.tril(x, d), lambda g: np.tril(g, d))
+    require_integer("tensor.tril", "diagonal", diagonal)
+    return by_rules("tensor.tril", np.tril(x, diagonal), lambda g: np.tril(g, diagonal))
 
 
 def triu(x: Array, /, *, diagonal: int = 0) -> tuple[Array, Backward]:
@@ -66,8 +66,8 @@ def triu(x: Array, /, *, diagonal: int = 0) -> tuple[Array, Backward]:
     Shapes:    x, y (..., M, N)
     """
     _require_matrices("tensor.triu", x)
-    d = require_integer("tensor.triu", "diagonal", diagonal)
-    return by_rules("tensor.triu", np.triu(x, d), lambda g: np.triu(g, d))
+    require_integer("tensor.triu", "diagonal", diagonal)
+    return by_rules("tensor.triu", np.triu(x, diagonal), lambda g: np.triu(g, diagonal))
 
 
 def _require_matrices(op: str, x: Any) -> None:

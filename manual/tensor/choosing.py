@@ -82,7 +82,7 @@ def ge(x: Array, other: Operand, /) -> tuple[Array, Backward]:
     return _compared("tensor.ge", np.greater_equal, x, other)
 
 
-def _compared(op: str, comparison: Callable[[Any, Any], Any], x: Array, other: Operand) -> tuple[Array, Backward]:
+def _compared(op: str, comparison: Callable[[Any, Any], Any], x: Array, other: Any) -> tuple[Array, Backward]:
     if is_number(other):
         require_plain(op, "x", x)
     else:
@@ -100,7 +100,7 @@ def where(condition: Array, x: Operand, other: Operand, /) -> tuple[Array, Backw
     """
     op = "tensor.where"
     require_mask(op, "condition", condition, np.shape(condition))
-    arrays = {name: operand for name, operand in (("x", x), ("other", other)) if not is_number(operand)}
+    arrays: dict[str, Any] = {name: operand for name, operand in (("x", x), ("other", other)) if not is_number(operand)}
     require_one_array(op, {"x": x, "other": other})
     require_plain(op, " ".join(arrays), *arrays.values())
     broadcast_shape(op, condition=condition, **arrays)
@@ -124,7 +124,7 @@ def masked_fill(x: Array, mask: Array, value: Operand, /) -> tuple[Array, Backwa
     broadcast_shape(op, x=x, mask=mask)
     if not is_number(value):
         require_plain(op, "x value", x, value)
-        require_shape(op, "value", value, ())
+        require_shape(op, "value", np.asarray(value), ())
     output = np.where(mask, _in_dtype(op, "value", value, x.dtype), x)
     return by_broadcasting(op, output, (x, lambda g: np.where(mask, 0, g)), (None, None), (value, lambda g: np.where(mask, g, 0)))
 

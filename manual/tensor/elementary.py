@@ -1,11 +1,11 @@
 """Elementary functions of each element."""
 
 import math
-from typing import Any
 
 import numpy as np
 from scipy.special import erf as scipy_erf
 
+from manual.arrays import sealed
 from manual.contract import Array, Backward, require_floats
 from manual.elementwise import elementwise
 from manual.tensor.rules import by_rules
@@ -54,7 +54,8 @@ def exp(x: Array, /) -> tuple[Array, Backward]:
     Shapes:    x, y (...)
     """
     require_floats("tensor.exp", "x", x)
-    return _sealed(elementwise("tensor.exp", _exp, x))
+    y, backward = elementwise("tensor.exp", _exp, x)
+    return sealed(y), backward
 
 
 def _exp(x, out=None):
@@ -177,14 +178,5 @@ def _erf(x, out=None):
 
 
 def _erf_far(x):
-    c = x.clip(-200.0, 200.0)
-    return scipy_erf(c.astype(np.float64)), SLOPE_AT_0 * np.exp(-c * c)
-
-
-def _sealed(result: tuple[Array, Backward]) -> tuple[Array, Backward]:
-    """An output that its backward reads cannot be changed, nor can the array of which it is a view."""
-    part: Any = result[0]
-    while isinstance(part, np.ndarray):
-        part.flags.writeable = False
-        part = part.base
-    return result
+    with np.errstate(over="ignore"):
+        return scipy_erf(x.astype(np.float64)), SLOPE_AT_0 * np.exp(-x * x)

@@ -29,10 +29,10 @@ def index(x: Array, /, *, index: Items) -> tuple[Array, Backward]:
                stood, or in front of all if something else stands between them
     """
     basic, advanced = _items("tensor.index", x, index)
-    if advanced is None:
-        return _part("tensor.index", x, basic)
     try:
-        output = np.asarray(x)[basic][advanced]
+        if advanced is None:
+            return _part("tensor.index", x, basic)
+        output = x[basic][advanced]
     except IndexError as error:
         raise ValueError(f"tensor.index: index must lie within shape {x.shape}: {error}") from None
     return by_rules("tensor.index", output, lambda g: _added_at(_numbers(x)[basic][advanced], g, x))
@@ -42,32 +42,22 @@ def _items(op: str, x: Array, index: Any) -> tuple[tuple[Any, ...], tuple[Any, .
     """The index in two steps, as torch takes them: integers, slices and new axes first, then the arrays, if there are any."""
     require_plain(op, "x", x)
     items = [_item(op, each) for each in (index if isinstance(index, tuple) else (index,))]
-    if not any(each is ... for each in items):
-        items.append(...)
-    axes = [_axes_of(each) for each in items]
-    rest = x.ndim - int(np.add.reduce(axes, dtype=int))
+    counts = [_axes_of(each) for each in items]
+    rest = x.ndim - int(np.add.reduce(counts, dtype=int))
     if rest < 0 or len([each for each in items if each is ...]) > 1:
         raise ValueError(f"{op}: index must name at most {x.ndim} axes, with one Ellipsis at most, got {index!r}")
     basic: list[Any] = []
     advanced: list[Any] = []
-    axis = 0
-    for each, count in zip(items, axes):
+    for each, count in zip(items, counts):
         if each is ...:
             basic += [slice(None)] * rest
             advanced += [slice(None)] * rest
-            axis += rest
-            continue
-        if isinstance(each, int):
-            if not -x.shape[axis] <= each < x.shape[axis]:
-                raise ValueError(f"{op}: index must lie within shape {x.shape}, got {each} for {x.shape[axis]} elements")
-            basic.append(each)
         elif isinstance(each, np.ndarray):
             basic += [slice(None)] * count
             advanced.append(each)
         else:
             basic.append(each)
-            advanced.append(slice(None))
-        axis += count
+            advanced += [slice(None)] * (not isinstance(each, int))
     return tuple(basic), tuple(advanced) if any(isinstance(each, np.ndarray) for each in advanced) else None
 
 
@@ -107,10 +97,10 @@ def select(x: Array, /, *, dim: int, index: int) -> tuple[Array, Backward]:
     """
     op = "tensor.select"
     axis = _axis(op, x, dim)
-    i = require_integer(op, "index", index)
-    if not -x.shape[axis] <= i < x.shape[axis]:
-        raise ValueError(f"{op}: index must lie in [{-x.shape[axis]}, {x.shape[axis] - 1}] for shape {x.shape}, got {i}")
-    return _part(op, x, (*(slice(None),) * axis, i))
+    require_integer(op, "index", index)
+    if not -x.shape[axis] <= index < x.shape[axis]:
+        raise ValueError(f"{op}: index must lie in [{-x.shape[axis]}, {x.shape[axis] - 1}] for shape {x.shape}, got {index}")
+    return _part(op, x, (*(slice(None),) * axis, index))
 
 
 def narrow(x: Array, /, *, dim: int, start: int, length: int) -> tuple[Array, Backward]:
@@ -123,7 +113,8 @@ def narrow(x: Array, /, *, dim: int, start: int, length: int) -> tuple[Array, Ba
     op = "tensor.narrow"
     axis = _axis(op, x, dim)
     n = x.shape[axis]
-    start, length = require_integer(op, "start", start), require_integer(op, "length", length, least=0)
+    require_integer(op, "start", start)
+    require_integer(op, "length", length, least=0)
     first = start + n if start < 0 else start
     if not 0 <= first <= n:
         raise ValueError(f"{op}: start must lie in [{-n}, {n}] for shape {x.shape}, got {start}")
@@ -147,7 +138,7 @@ def _part(op: str, x: Array, index: tuple[Any, ...]) -> tuple[Array, Backward]:
         grad[index] = g
         return grad
 
-    return by_rules(op, read_only(np.asarray(x)[(*index, ...)]), grad_x)
+    return by_rules(op, read_only(x[(*index, ...)]), grad_x)
 
 
 def index_select(x: Array, index: Array, /, *, dim: int) -> tuple[Array, Backward]:
@@ -212,7 +203,7 @@ def scatter_add(x: Array, index: Array, src: Array, /, *, dim: int) -> tuple[Arr
 
 
 def _alongside(op: str, x: Array, index: Array, dim: int) -> tuple[Array, Array, int, tuple[slice, ...]]:
-    """x and index with one axis at least, the axis along which to go, and the part of x beside index."""
+    """Both x and index with one axis at least, the axis along which to go, and the part of x beside index."""
     axis = require_axis(op, x, dim) % max(x.ndim, 1)
     lines = np.atleast_1d(x)
     _require_places(op, index, lines.shape[axis])

@@ -16,6 +16,7 @@ from manual.contract import (
     no_cotangent,
     require_axis,
     require_integer,
+    require_integers,
     require_plain,
 )
 
@@ -64,16 +65,17 @@ def stack(tensors: Sequence[Array], /, *, dim: int = 0) -> tuple[Array, Backward
 def _joined(op: str, output: Array, tensors: Sequence[Array], sizes: list[int], axis: int) -> tuple[Array, Backward]:
     """The output, and a backward that gives each array its part, so long along this axis."""
     shape, dtype = output.shape, output.dtype
+    as_given: Any = type(tensors)  # a list or a tuple
 
     def backward(grad_output, needs=None):
         (need,) = needed(op, needs, 1)
         if dtype.kind != "f":
             no_cotangent(op, grad_output)
-            return (type(tensors)([None] * len(tensors)) if need else None,)
+            return (as_given([None] * len(tensors)) if need else None,)
         g = cotangent(op, grad_output, shape, dtype)
         if not need:
             return (None,)
-        return (type(tensors)([part.copy().reshape(x.shape) for part, x in zip(_parts(g, sizes, axis), tensors)]),)
+        return (as_given([part.copy().reshape(x.shape) for part, x in zip(_parts(g, sizes, axis), tensors)]),)
 
     return output, backward
 
@@ -88,12 +90,13 @@ def split(x: Array, /, *, split_size_or_sections: int | tuple[int, ...], dim: in
     op = "tensor.split"
     axis, n = _require_cut(op, x, dim)
     if isinstance(split_size_or_sections, (tuple, list)):
-        sizes = [require_integer(op, "split_size_or_sections", size, least=0) for size in split_size_or_sections]
-        if len(sizes) == 0 or np.add.reduce(sizes) != n:
+        sizes = list(split_size_or_sections)
+        require_integers(op, "split_size_or_sections", sizes, len(sizes), least=0, stretch=False)
+        if not sizes or sum(sizes) != n:
             raise ValueError(f"{op}: split_size_or_sections must add up to {n}, the size along dim, got {split_size_or_sections}")
         return _cut(op, x, sizes, axis)
-    size = require_integer(op, "split_size_or_sections", split_size_or_sections, least=0 if n == 0 else 1)
-    return _cut(op, x, _equal(n, size), axis)
+    require_integer(op, "split_size_or_sections", split_size_or_sections, least=1 if n else 0)
+    return _cut(op, x, _equal(n, split_size_or_sections), axis)
 
 
 def chunk(x: Array, /, *, chunks: int, dim: int = 0) -> tuple[tuple[Array, ...], Backward]:
@@ -105,7 +108,7 @@ def chunk(x: Array, /, *, chunks: int, dim: int = 0) -> tuple[tuple[Array, ...],
     """
     op = "tensor.chunk"
     axis, n = _require_cut(op, x, dim)
-    chunks = require_integer(op, "chunks", chunks, least=1)
+    require_integer(op, "chunks", chunks, least=1)
     return _cut(op, x, _equal(n, -(-n // chunks)) if n else [0] * chunks, axis)
 
 
@@ -131,8 +134,8 @@ def _require_cut(op: str, x: Array, dim: int) -> tuple[int, int]:
 
 
 def _equal(n: int, size: int) -> list[int]:
-    """Sizes of equal parts, and of the rest."""
-    return [size] * (n // size) + [n % size] * (n % size > 0) if n else [0]
+    """The sizes of equal parts, of which the last ends where the array ends."""
+    return [size] * -(-n // size) if n else [0]
 
 
 def _cut(op: str, x: Array, sizes: list[int], axis: int, drop: bool = False) -> tuple[tuple[Array, ...], Backward]:

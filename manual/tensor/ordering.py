@@ -8,18 +8,18 @@ from typing import Any
 
 import numpy as np
 
+from manual.arrays import sealed
 from manual.contract import (
     Array,
     Backward,
     cotangents,
     needed,
-    require_axes,
     require_axis,
     require_flags,
     require_floats,
     require_integer,
 )
-from manual.tensor.rules import by_rules
+from manual.tensor.rules import axes_of, by_rules
 
 __all__ = ["amax", "amin", "argmax", "argmin", "max", "min", "sort", "topk"]
 
@@ -55,18 +55,17 @@ def _extreme(op: str, place: Callable[..., Any], x: Array, dim: int | None, keep
         if keepdim:
             raise ValueError(f"{op}: keepdim must be False without dim")
         _require_some(op, x, tuple(range(x.ndim)))
-        y = np.asarray(x.reshape(-1)[place(x)])
-        return by_rules(op, y.copy(), lambda g: _shared(g, np.isnan(x) if np.isnan(y) else x == y, None))
-    axis = require_axis(op, x, dim)
+        y = sealed(np.asarray(x.reshape(-1)[place(x)]))
+        return by_rules(op, y, lambda g: _shared(g, np.isnan(x) if np.isnan(y) else x == y, None))
+    axis = require_axis(op, x, dim) % (x.ndim or 1)
     _require_some(op, x, (axis,)[: x.ndim])
-    lines = np.atleast_1d(x)
-    return _picked(op, x, np.expand_dims(place(lines, axis=axis), axis), axis, drop=not keepdim)
+    return _picked(op, x, np.expand_dims(place(x, axis=axis), axis), axis, drop=not keepdim)
 
 
 def _picked(op: str, x: Array, places: Array, axis: int, drop: bool = False) -> tuple[tuple[Array, Array], Backward]:
     """What stands at these places along an axis, and the places; `drop` leaves out the axis, of which there is one element."""
     values = np.take_along_axis(np.atleast_1d(x), places, axis)
-    shape = () if not x.ndim else values.shape[: axis % x.ndim] + values.shape[axis % x.ndim + 1 :] if drop else values.shape
+    shape = () if not x.ndim else values.shape[:axis] + values.shape[axis + 1 :] if drop else values.shape
     output = values.reshape(shape), places.astype(np.int64).reshape(shape)
 
     def backward(grad_output, needs=None):
@@ -106,8 +105,7 @@ def amin(x: Array, /, *, dim: Dims = (), keepdim: bool = False) -> tuple[Array, 
 def _extreme_of_several(op: str, of_two: np.ufunc, x: Array, dim: Any, keepdim: bool) -> tuple[Array, Backward]:
     require_floats(op, "x", x)
     require_flags(op, keepdim=keepdim)
-    whole = isinstance(dim, (tuple, list)) and not dim
-    axes = tuple(range(x.ndim)) if whole else require_axes(op, x, dim)[: x.ndim]
+    axes = axes_of(op, x, dim)
     _require_some(op, x, axes)
     kept = np.asarray(of_two.reduce(x, axis=axes, keepdims=True))
     y = kept if keepdim else kept.reshape([size for axis, size in enumerate(x.shape) if axis not in axes])
@@ -178,7 +176,7 @@ def topk(x: Array, /, *, k: int, dim: int = -1, largest: bool = True, sorted: bo
     op = "tensor.topk"
     require_floats(op, "x", x)
     axis = require_axis(op, x, dim)
-    k = require_integer(op, "k", k, least=0 if x.ndim else 1)
+    require_integer(op, "k", k, least=0 if x.ndim else 1)
     require_flags(op, largest=largest, sorted=sorted)
     count = x.shape[axis] if x.ndim else 1
     if k > count:

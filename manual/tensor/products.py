@@ -49,14 +49,14 @@ def matmul(x: Array, other: Array, /) -> tuple[Array, Backward]:
         g = g.reshape(shape)
         if b.ndim == 2:  # all matrices x as one
             return (_rows(a).T @ _rows(g)).reshape(other.shape)
-        return sum_to_shape(a.mT @ g, b.shape).reshape(other.shape)
+        return sum_to_shape(a.mT @ g, b.shape)
 
     return by_rules(op, output, grad_x, grad_other)
 
 
 def _product(a: Array, b: Array) -> Array:
     """The products a b; many matrices a with a single b as one product."""
-    if a.ndim > 2 and b.ndim == 2:
+    if b.ndim == 2:
         return (_rows(a) @ b).reshape(*a.shape[:-1], b.shape[-1])
     return a @ b
 
@@ -166,7 +166,7 @@ def _letters(equation: Any, operands: Sequence[Array]) -> tuple[list[str], str]:
     if arrow:
         result = right.replace("...", free)
     else:
-        result = free + "".join(sorted(letter for letter in set(left) & set(ascii_letters) if left.count(letter) == 1))
+        result = free + "".join(sorted(letter for letter in ascii_letters if left.count(letter) == 1))
     if len(set(result)) != len(result) or not set(result) <= set().union(*inputs):
         raise ValueError(
             f"{op}: equation must have each letter of the output once, and among those of the operands, got {equation!r}"

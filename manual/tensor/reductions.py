@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from manual.activations.normalized import places_of_largest
+from manual.arrays import row_sums
 from manual.contract import (
     Array,
     Backward,
@@ -18,11 +20,9 @@ from manual.contract import (
     require_floats,
     require_number,
 )
-from manual.activations.normalized import places_of_largest
-from manual.arrays import row_sums
 from manual.layers import distance
 from manual.rows import by_rows
-from manual.tensor.rules import by_rules
+from manual.tensor.rules import axes_of, by_rules
 
 __all__ = ["cumsum", "logsumexp", "mean", "norm", "prod", "std", "sum", "var"]
 
@@ -38,8 +38,8 @@ def sum(x: Array, /, *, dim: Dims | None = None, keepdim: bool = False, dtype: D
                With `dtype`, x is cast to it first; grad_x has the dtype of x
     """
     terms, axes, spread = _reduced("tensor.sum", x, dim, keepdim, dtype)
-    y = np.add.reduce(terms, axis=axes, keepdims=keepdim)
-    return by_rules("tensor.sum", y, lambda g: spread(g).astype(x.dtype))
+    y = np.add.reduce(terms, axis=axes)
+    return by_rules("tensor.sum", _kept(y, axes, keepdim), lambda g: spread(g).astype(x.dtype))
 
 
 def mean(x: Array, /, *, dim: Dims | None = None, keepdim: bool = False, dtype: DTypeLike | None = None) -> tuple[Array, Backward]:
@@ -51,8 +51,8 @@ def mean(x: Array, /, *, dim: Dims | None = None, keepdim: bool = False, dtype: 
     """
     terms, axes, spread = _reduced("tensor.mean", x, dim, keepdim, dtype)
     n = _count(x, axes) or math.nan
-    y = np.add.reduce(terms, axis=axes, keepdims=keepdim) / n
-    return by_rules("tensor.mean", y, lambda g: spread(g / n).astype(x.dtype))
+    y = np.add.reduce(terms, axis=axes) / n
+    return by_rules("tensor.mean", _kept(y, axes, keepdim), lambda g: spread(g / n).astype(x.dtype))
 
 
 def prod(x: Array, /, *, dim: int | None = None, keepdim: bool = False, dtype: DTypeLike | None = None) -> tuple[Array, Backward]:
@@ -66,7 +66,7 @@ def prod(x: Array, /, *, dim: int | None = None, keepdim: bool = False, dtype: D
     if dim is not None:
         require_axis("tensor.prod", x, dim)
     factors, axes, spread = _reduced("tensor.prod", x, dim, keepdim, dtype)
-    y = np.multiply.reduce(factors, axis=axes, keepdims=keepdim)
+    y = np.multiply.reduce(factors, axis=axes)
 
     def grad_x(g):
         lines, back = _lines(factors, axes)
@@ -75,7 +75,7 @@ def prod(x: Array, /, *, dim: int | None = None, keepdim: bool = False, dtype: D
         others[..., :-1] *= np.multiply.accumulate(lines[..., :0:-1], axis=-1)[..., ::-1]
         return (back(others) * spread(g)).astype(x.dtype)
 
-    return by_rules("tensor.prod", y, grad_x)
+    return by_rules("tensor.prod", _kept(y, axes, keepdim), grad_x)
 
 
 def var(x: Array, /, *, dim: Dims | None = None, correction: float = 1, keepdim: bool = False) -> tuple[Array, Backward]:
@@ -118,17 +118,17 @@ def _variance(op: str, x: Array, dim: Dims | None, correction: float, keepdim: b
     correction = require_number(op, "correction", correction)
     _, axes, spread = _reduced(op, x, dim, keepdim, None)
     n = _count(x, axes)
-    freedom = np.array(max(n - correction, 0), x.dtype)
+    freedom = max(n - correction, 0)
     centred = x - np.add.reduce(x, axis=axes, keepdims=True) / (n or math.nan)
     centred -= np.add.reduce(centred, axis=axes, keepdims=True) / (n or math.nan)
     with np.errstate(divide="ignore", invalid="ignore"):
-        y = np.add.reduce(centred * centred, axis=axes, keepdims=keepdim) / freedom
+        y = np.add.reduce(centred * centred, axis=axes) / freedom
 
     def slope():
         with np.errstate(divide="ignore", invalid="ignore"):
             return 2 * centred / freedom if freedom else np.where(centred == 0, np.nan, np.inf).astype(x.dtype)
 
-    return y, slope, spread
+    return _kept(y, axes, keepdim), slope, spread
 
 
 def norm(
@@ -147,7 +147,9 @@ def norm(
         require_choice(op, "p", p, ("fro", "nuc"))
     order = require_number(op, "p", 2 if isinstance(p, str) else p)
     terms, axes, _ = _reduced(op, x, dim, keepdim, dtype)
-    if isinstance(p, str) and p == "nuc":
+    if terms.itemsize < x.itemsize:
+        raise ValueError(f"{op}: dtype must be able to hold what x holds, {x.dtype}, got {terms.dtype}")
+    if p == "nuc":
         return _nuclear_norm(op, x, terms, axes, keepdim)
     lines, back = _lines(terms, axes)
     if not lines.shape[-1] and (order < 0 or order == math.inf):
@@ -224,8 +226,7 @@ def _reduced(op: str, x: Array, dim: Any, keepdim: bool, dtype: Any) -> tuple[Ar
     """What is reduced, along which axes, and what repeats a number of the result for each of them."""
     require_floats(op, "x", x)
     require_flags(op, keepdim=keepdim)
-    whole = dim is None or (isinstance(dim, (tuple, list)) and not dim)
-    axes = tuple(range(x.ndim)) if whole else require_axes(op, x, dim)[: x.ndim]
+    axes = axes_of(op, x, () if dim is None else dim)
     once = tuple([1 if axis in axes else size for axis, size in enumerate(x.shape)])
     return _cast(op, x, dtype), axes, lambda g: np.broadcast_to(g.reshape(once), x.shape)
 
@@ -245,7 +246,7 @@ def _lines(x: Array, axes: tuple[int, ...]) -> tuple[Array, Callable[[Array], Ar
     """The numbers along these axes in one last axis, and the way back."""
     last = tuple(range(-len(axes), 0))
     moved = np.moveaxis(x, axes, last)
-    return moved.reshape(*moved.shape[: x.ndim - len(axes)], -1 if x.size else _count(x, axes)), lambda lines: np.moveaxis(
+    return moved.reshape(*moved.shape[: x.ndim - len(axes)], _count(x, axes)), lambda lines: np.moveaxis(
         lines.reshape(moved.shape), last, axes
     )
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from manual.arrays import sum_to_shape
-from manual.contract import Array, Backward, cotangent, is_number, needed, no_cotangent
+from manual.contract import Array, Backward, cotangent, is_number, needed, no_cotangent, require_axes
 
 Rule = Callable[[Array], Any]
 
@@ -29,7 +29,12 @@ def by_rules(op: str, output: Array, *rules: Rule | None) -> tuple[Array, Backwa
     return output, backward
 
 
-def by_broadcasting(op: str, output: Array, *pairs: tuple[Any, Rule | None]) -> tuple[Array, Backward]:
+def axes_of(op: str, x: Array, dim: Any) -> tuple[int, ...]:
+    """The axes that `dim` names, counted from the start; () means all."""
+    return require_axes(op, x, dim)[: x.ndim] or tuple(range(x.ndim))
+
+
+def by_broadcasting(op: str, output: Any, *pairs: tuple[Any, Rule | None]) -> tuple[Array, Backward]:
     """The same for operands and the rule of each, which need not undo broadcasting; plain numbers have no gradient."""
     return by_rules(
         op, output, *[None if rule is None or is_number(operand) else _summed(rule, operand.shape) for operand, rule in pairs]

@@ -4,13 +4,12 @@ Integers and truth values may be moved as well; these have no gradient.
 """
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from manual.arrays import read_only, sum_to_shape
-from manual.contract import Array, Backward, require_axes, require_axis, require_integer, require_plain
+from manual.contract import Array, Backward, require_axes, require_axis, require_integers, require_plain
 from manual.tensor.rules import by_rules
 
 __all__ = ["detach", "expand", "permute", "repeat", "reshape", "squeeze", "transpose", "unsqueeze"]
@@ -27,12 +26,13 @@ def reshape(x: Array, /, *, shape: tuple[int, ...]) -> tuple[Array, Backward]:
     """
     op = "tensor.reshape"
     require_plain(op, "x", x)
-    sizes = _sizes(op, "shape", shape, least=-1)
+    _require_sizes(op, "shape", shape, least=-1)
+    sizes = tuple(shape)
     rest = -math.prod(sizes)  # where one of them is −1, the product of the others
     unknown = sizes.count(-1)
     if unknown > 1 or (rest != -x.size if not unknown else rest < 1 or x.size % rest):
         raise ValueError(f"{op}: shape must hold {x.size} elements, with one -1 at most, got {sizes} for shape {x.shape}")
-    return by_rules(op, read_only(np.asarray(x).reshape(sizes)), lambda g: g.copy().reshape(x.shape))
+    return by_rules(op, read_only(x.reshape(sizes)), lambda g: g.copy().reshape(x.shape))
 
 
 def squeeze(x: Array, /, *, dim: Dims | None = None) -> tuple[Array, Backward]:
@@ -45,7 +45,7 @@ def squeeze(x: Array, /, *, dim: Dims | None = None) -> tuple[Array, Backward]:
     require_plain("tensor.squeeze", "x", x)
     axes = range(x.ndim) if dim is None else require_axes("tensor.squeeze", x, dim)
     shape = [size for axis, size in enumerate(x.shape) if size != 1 or axis not in axes]
-    return by_rules("tensor.squeeze", read_only(np.asarray(x).reshape(shape)), lambda g: g.copy().reshape(x.shape))
+    return by_rules("tensor.squeeze", read_only(x.reshape(shape)), lambda g: g.copy().reshape(x.shape))
 
 
 def unsqueeze(x: Array, /, *, dim: int) -> tuple[Array, Backward]:
@@ -71,7 +71,7 @@ def transpose(x: Array, /, *, dim0: int, dim1: int) -> tuple[Array, Backward]:
     require_plain(op, "x", x)
     dim0, dim1 = require_axis(op, x, dim0, "dim0"), require_axis(op, x, dim1, "dim1")
     if not x.ndim:
-        return by_rules(op, read_only(np.asarray(x)), np.copy)
+        return by_rules(op, read_only(x), np.copy)
     return by_rules(op, read_only(x.swapaxes(dim0, dim1)), lambda g: g.swapaxes(dim0, dim1).copy())
 
 
@@ -84,11 +84,12 @@ def permute(x: Array, /, *, dims: tuple[int, ...]) -> tuple[Array, Backward]:
     """
     op = "tensor.permute"
     require_plain(op, "x", x)
-    sizes = _sizes(op, "dims", dims)
+    _require_sizes(op, "dims", dims)
+    sizes = tuple(dims)
     if len(sizes) != x.ndim:
         raise ValueError(f"{op}: dims must name each of {x.ndim} axes, got {sizes}")
     axes = require_axes(op, x, sizes, "dims")
-    return by_rules(op, read_only(np.asarray(x).transpose(axes)), lambda g: g.transpose(np.argsort(axes)).copy())
+    return by_rules(op, read_only(x.transpose(axes)), lambda g: g.transpose(np.argsort(axes)).copy())
 
 
 def expand(x: Array, /, *, size: tuple[int, ...]) -> tuple[Array, Backward]:
@@ -100,7 +101,8 @@ def expand(x: Array, /, *, size: tuple[int, ...]) -> tuple[Array, Backward]:
     """
     op = "tensor.expand"
     require_plain(op, "x", x)
-    sizes = _sizes(op, "size", size, least=-1)
+    _require_sizes(op, "size", size, least=-1)
+    sizes = tuple(size)
     added = len(sizes) - x.ndim
     if added < 0 or -1 in sizes[:added]:
         raise ValueError(
@@ -121,7 +123,8 @@ def repeat(x: Array, /, *, repeats: tuple[int, ...]) -> tuple[Array, Backward]:
     """
     op = "tensor.repeat"
     require_plain(op, "x", x)
-    times = _sizes(op, "repeats", repeats, least=0)
+    _require_sizes(op, "repeats", repeats, least=0)
+    times = tuple(repeats)
     if len(times) < x.ndim:
         raise ValueError(f"{op}: repeats must have a number for each of {x.ndim} axes, got {times}")
     shape = (1,) * (len(times) - x.ndim) + x.shape
@@ -138,11 +141,11 @@ def detach(x: Array, /) -> tuple[Array, Backward]:
     Shapes:    x, y (...)
     """
     require_plain("tensor.detach", "x", x)
-    return by_rules("tensor.detach", read_only(np.asarray(x)), None)
+    return by_rules("tensor.detach", read_only(x), None)
 
 
-def _sizes(op: str, name: str, sizes: Any, least: int | None = None) -> tuple[int, ...]:
-    """A tuple of integers, of any length."""
+def _require_sizes(op: str, name: str, sizes: Any, least: int | None = None) -> None:
+    """Refuse what is no tuple of integers, which may be of any length."""
     if not isinstance(sizes, (tuple, list)):
         raise TypeError(f"{op}: {name} must be a tuple of integers, got {sizes!r}")
-    return tuple([require_integer(op, name, size, least) for size in sizes])
+    require_integers(op, name, sizes, len(sizes), least, stretch=False)

@@ -1,6 +1,7 @@
 """Cases of arithmetic."""
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from reference.exact import detach, each, lift, mp
 SIGNED_ZEROS = [0.0, -0.0, 1.0, -2.0]
 
 
-def _of_two(manual, theirs, definition, *cases, draw=normal):
+def _of_two(manual, theirs, definition, *cases: Any, draw=normal):
     """An operation on two operands, in the shapes that broadcast, and beside plain numbers."""
     return Operation(
         manual,
@@ -102,11 +103,11 @@ def _clamp(x, low=None, high=None):
     return y if high is None else np.where(y > high, high, y)
 
 
-def _positive(*shape):
+def _positive(*shape: Any):
     return uniform(0.3, 3, *shape)
 
 
-_rounded = {"zero": ("grad_0", "grad_1"), "smooth": False}
+_rounded: dict[str, Any] = {"zero": ("grad_0", "grad_1"), "smooth": False}
 _repeated = "its backward fails where x is repeated"
 POWERS = 0, 1, 2, 3, -1, 0.5, -2.5, 1.0
 
@@ -205,6 +206,13 @@ OPERATIONS = (
                 "low above high, arrays",
                 ([-2.0, 0.0, 2.0, 5.0, -3.0], [1.0, 1.5, 4.0, 0.0, -1.0], [-1.0, 0.5, 3.0, 6.0, 1.0]),
                 torch_loses=_repeated,
+            ),
+            Case(
+                "bounds that are equal",
+                ([0.0, 5.0], [1.0, 1.0], [1.0, 1.0]),
+                judge="torch",
+                smooth=False,
+                zero=("grad_0", "grad_1"),
             ),
             Case("NaN", ([math.nan, 0.5, math.nan], Number(0.0), Number(1.0)), judge="torch", smooth=False),
             Case(

@@ -65,6 +65,7 @@ OPERATIONS = (
             Case("an axis", (normal(2, 3),), {"dims": -1}),
             Case("two axes", (normal(2, 3, 2),), {"dims": (0, 2)}),
             Case("no axes", (normal(2, 3),), {"dims": ()}),
+            Case("a vector", (normal(3),), {"dims": 0}),
             Case("a single number", (normal(),), {"dims": 0}),
             Case("batch of 0", (normal(0, 3),), {"dims": [1]}),
             Case("integers", (INTEGERS,), {"dims": (1,)}),

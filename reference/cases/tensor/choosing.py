@@ -1,6 +1,7 @@
 """Cases of comparing and choosing."""
 
 import operator
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ ROW = [True, False, True]
 
 def _comparison(manual, theirs):
     """A comparison, of which nothing can be differentiated."""
-    nothing = {"no_grad": ("grad_0", "grad_1"), "smooth": False}
+    nothing: dict[str, Any] = {"no_grad": ("grad_0", "grad_1"), "smooth": False}
     return Operation(
         manual,
         theirs,
@@ -42,7 +43,7 @@ def _masked_fill(x, mask, value):
     return np.where(mask, value, x)
 
 
-def truths(*shape):
+def truths(*shape: Any):
     """True and False."""
     return lambda generator: generator.random(shape) < 0.5
 

@@ -1,6 +1,7 @@
 """Cases of the elementary functions."""
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from reference.case import Case, Operation, normal, uniform
 from reference.exact import detach, erfc, exp, lift, mp
 
 
-def _function(manual, theirs, definition, *cases, draw=normal, **options):
+def _function(manual, theirs, definition, *cases: Any, draw=normal, **options: Any):
     """A function of each element, in its ordinary shapes."""
     return Operation(
         manual,
@@ -30,7 +31,7 @@ def _function(manual, theirs, definition, *cases, draw=normal, **options):
     )
 
 
-def _positive(*shape):
+def _positive(*shape: Any):
     return uniform(0.1, 5, *shape)
 
 

@@ -1,5 +1,7 @@
 """Cases of picking elements by their places."""
 
+from typing import Any
+
 import numpy as np
 import torch
 
@@ -14,9 +16,9 @@ INDEX = np.array([[0, 2, 2], [1, 1, 0]])
 
 
 def _index(x, index):
-    """One item after the other, from the last to the first: what an array names is laid in front, or where the first array stood."""
+    """One item after the other; what arrays name is laid in front, or where the first of them stood."""
     items = list(index) if isinstance(index, tuple) else [index]
-    items = [np.asarray(item) if isinstance(item, list) else item for item in items]
+    items = [np.asarray(item, None if item else int) if isinstance(item, list) else item for item in items]
     items = [int(item) if isinstance(item, np.ndarray) and not item.ndim else item for item in items]
     taken = [0 if i is None or i is ... else i.ndim if isinstance(i, np.ndarray) and i.dtype == bool else 1 for i in items]
     at = next((k for k, item in enumerate(items) if item is ...), len(items))
@@ -98,7 +100,7 @@ def _torch(function):
 _larger = "its backward fails where src is larger than index"
 
 
-def _of(label, index, array=CUBE, **options):
+def _of(label, index, array=CUBE, **options: Any):
     return Case(label, (array,), {"index": index}, **options)
 
 
@@ -122,6 +124,10 @@ OPERATIONS = (
             _of("an array", np.array([0, 0, 2, -1])),
             _of("an array of two axes", (slice(None), np.array([[0, 3], [3, 3]]))),
             _of("a list", ([2, 0],)),
+            _of("a list of truth values", (slice(None), [True, False, False, True])),
+            _of("a list of nothing", ([],), zero=("grad_0",)),
+            _of("an Ellipsis before an array", (..., np.array([1, 0]))),
+            _of("an array of no axes beside another", (np.array(0), slice(None), np.array([1, 0, 0]))),
             _of("an array of no axes", np.array(1)),
             _of("no places", np.array([], int), zero=("grad_0",)),
             _of("arrays side by side", (slice(None), np.array([[0], [3]]), np.array([1, 0, 1]))),
@@ -200,6 +206,7 @@ OPERATIONS = (
             Case("first axis", (normal(3, 3), INDEX), {"dim": 0}),
             Case("fewer lines", (normal(4, 3), INDEX), {"dim": -1}),
             Case("more places than elements", (normal(2, 1), np.zeros((2, 3), int)), {"dim": 1}),
+            Case("more places along the last axis", (normal(2, 1), np.zeros((2, 3), int)), {"dim": -1}),
             Case("three axes", (normal(2, 3, 2), classes(3, 2, 2, 2)), {"dim": 1}),
             Case("a single number", (normal(), np.array(0)), {"dim": 0}),
             Case("no places", (normal(2, 3), np.zeros((0, 3), int)), {"dim": 0}, zero=("grad_0",)),

@@ -1,5 +1,7 @@
 """Cases of joining arrays and taking them apart."""
 
+from typing import Any
+
 import numpy as np
 import torch
 
@@ -20,7 +22,7 @@ def _stack(tensors, dim=0):
 def _split(x, split_size_or_sections, dim=0):
     n, sizes = x.shape[dim], split_size_or_sections
     if isinstance(sizes, int):
-        starts = range(0, max(n, 1), max(sizes, 1))
+        starts = list(range(0, max(n, 1), max(sizes, 1)))
         ends = [min(start + sizes, n) for start in starts]
     else:
         starts, ends = [sum(sizes[:k]) for k in range(len(sizes))], [sum(sizes[: k + 1]) for k in range(len(sizes))]
@@ -40,7 +42,7 @@ def _tuple(function):
     return lambda x, **constants: tuple(function(x, **constants))
 
 
-def _benchmark(**constants):
+def _benchmark(**constants: Any) -> Any:
     return {
         "small": Case("64 × 64", (normal(64, 64),), constants),
         "large": Case("64 × 256 × 256", (normal(64, 256, 256),), constants),
@@ -58,6 +60,7 @@ OPERATIONS = (
             Case("the last axis", ([normal(2, 2, 1), normal(2, 2, 2)],), {"dim": -1}),
             Case("one alone", ([normal(2, 3)],)),
             Case("nothing among them", ([normal(0), normal(2, 3), normal(1, 3)],)),
+            Case("nothing among columns", ([normal(2, 1), normal(0), normal(2, 2)],), {"dim": 1}),
             Case("nothing but nothing", ([normal(0), normal(0)],)),
             Case("rows of none", ([normal(0, 3), normal(2, 3)],)),
             Case("a tuple", ((normal(2), normal(3)),)),

@@ -2,6 +2,7 @@
 
 import math
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ NAN = [[1.0, math.nan, 3.0], [math.nan, math.nan, math.inf]]
 def _tuple(function):
     """A function of torch whose outputs come as a plain tuple."""
 
-    def apply(x, **constants):
+    def apply(x, **constants: Any):
         output = function(x, **constants)
         return output if isinstance(output, torch.Tensor) else tuple(output)
 
@@ -72,7 +73,7 @@ def _topk(x, k, dim=-1, largest=True, sorted=True):
     return values.take(range(k), dim), places.take(range(k), dim)
 
 
-def _benchmark(**constants):
+def _benchmark(**constants: Any) -> Any:
     return {
         "small": Case("100 × 100", (normal(100, 100),), constants),
         "large": Case("4096 × 1024", (normal(4096, 1024),), constants),
@@ -108,7 +109,9 @@ def _extreme_of_several_operation(manual, theirs, sign):
         partial(_extreme_of_several, sign=sign),
         cases=(
             Case("all", (normal(2, 3),)),
+            Case("first axis", (normal(3, 2),), {"dim": 0}),
             Case("last axis", (normal(2, 3),), {"dim": -1}),
+            Case("a vector", (normal(3),), {"dim": 0}),
             Case("two axes", (normal(2, 3, 2),), {"dim": (0, -1)}),
             Case("two axes, kept", (normal(2, 3, 2),), {"dim": (2, 0), "keepdim": True}),
             Case("a single number", (normal(),)),
@@ -122,7 +125,7 @@ def _extreme_of_several_operation(manual, theirs, sign):
 
 
 def _place_operation(manual, theirs, sign):
-    nothing = {"no_grad": ("grad_0",), "smooth": False}
+    nothing: dict[str, Any] = {"no_grad": ("grad_0",), "smooth": False}
     return Operation(
         manual,
         theirs,

@@ -1,6 +1,7 @@
 """Cases of products of matrices and sums of products."""
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ def _outer(x, vec2):
 
 
 def _einsum(operands, equation):
-    """Terms of the sum, one for each value of the letters that the output lacks: where one element stands for several they cancel."""
+    """Terms of the sum, one for each value of the letters that the output lacks; where one element serves several they cancel."""
     left, arrow, right = equation.replace(" ", "").partition("->")
     terms = left.split(",")
     counts = [x.ndim - len(term.replace("...", "")) for x, term in zip(operands, terms)]
@@ -49,7 +50,7 @@ def _torch_einsum(operands, equation):
     return torch.einsum(equation, *operands)
 
 
-def _sums(equation, *shapes, **options):
+def _sums(equation, *shapes: Any, **options: Any):
     label = f"{equation or 'nothing'}{options.pop('label', '')}"
     return Case(label, ([normal(*shape) for shape in shapes],), {"equation": equation}, **options)
 
@@ -115,6 +116,7 @@ OPERATIONS = (
             _sums("ij->ji", (2, 3)),
             _sums("ij->", (2, 3)),
             _sums("ij->j", (2, 3)),
+            _sums("ij->i", (2, 3)),
             _sums("ij,kj->", (2, 3), (2, 3)),
             _sums("i,j->ij", (2,), (3,)),
             _sums("i,i,i->i", (3,), (3,), (3,)),

@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from typing import Any
 
 import numpy as np
 import torch
@@ -77,7 +78,7 @@ def _cumsum(x, dim, dtype=None):
 def _reduced(function):
     """A function of torch that takes `keepdim` only where there is a `dim`, and warns where there is nothing to divide by."""
 
-    def apply(x, dim=None, keepdim=False, **constants):
+    def apply(x, dim=None, keepdim=False, **constants: Any):
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "(var|std).*degrees of freedom")
             if dim is None and not keepdim:
@@ -87,16 +88,18 @@ def _reduced(function):
     return apply
 
 
-def _along(*more, constants=None, draw=normal, several=True, **options):
+def _along(*more: Any, constants=None, draw=normal, several=True, **options: Any):
     """Cases along every axis, several and all."""
     constants = constants or {}
 
-    def case(label, *shape, **given):
+    def case(label, *shape: Any, **given: Any):
         return Case(label, (draw(*shape),), constants | given, **options)
 
     return (
         case("all", 2, 3),
         case("first axis", 3, 2, dim=0),
+        case("a vector", 4, dim=0),
+        *((case("both axes", 2, 3, dim=(0, 1)),) if several else ()),
         case("last axis", 2, 3, dim=-1),
         case("middle axis, kept", 2, 3, 2, dim=1, keepdim=True),
         *((case("two axes", 2, 3, 2, dim=(0, -1)), case("two axes, kept", 2, 2, 3, dim=[2, 0], keepdim=True)) if several else ()),

@@ -1,5 +1,7 @@
 """Cases of shapes."""
 
+from typing import Any
+
 import numpy as np
 import torch
 
@@ -60,7 +62,7 @@ def _detach(x):
     return x
 
 
-def _benchmark(constants, small=(8, 16, 16), large=(64, 256, 256), **options):
+def _benchmark(constants, small=(8, 16, 16), large=(64, 256, 256), **options: Any):
     return {
         "small": Case(" × ".join(map(str, small)), (normal(*small),), constants, **options),
         "large": Case(" × ".join(map(str, large)), (normal(*large),), constants, **options),

@@ -4,9 +4,9 @@ By operation or module: how the statement begins, and what stands there instead.
 more, fails the test.
 """
 
-from tests.detection.harmless import activations, attention, layers, losses, recurrent, transformers
+from tests.detection.harmless import activations, attention, layers, losses, recurrent, tensor, transformers
 
-CHAPTERS = activations, attention, layers, losses, recurrent, transformers
+CHAPTERS = activations, attention, layers, losses, recurrent, tensor, transformers
 HARMLESS = {name: faults for chapter in CHAPTERS for name, faults in chapter.HARMLESS.items()}
 
 # Functions that are not broken here, and why.
