@@ -1,4 +1,4 @@
-"""What is not covered of torch.nn, of torch.optim and of the operations in `manual.tensor`: names, arguments too, each with a reason.
+"""What is not covered of torch.nn, of torch.optim and of the operations in `manual.tensor`: names and arguments, with reasons.
 
 Counted are torch.nn, its functional, init and utils, torch.optim, its lr_scheduler and swa_utils.
 """

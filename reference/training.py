@@ -5,8 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from inspect import signature
-from itertools import chain, islice
+from itertools import islice
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import torch
 
 import manual
 from manual.files import written_whole
+from reference.networks.verification import Translation
 from reference.optimizer_state import to_manual
 
 BOUNDS = {torch.float64: 1e-8, torch.float32: 1e-3}  # of a drift, unless another is given
@@ -72,7 +72,7 @@ class Training:
 def train_together(
     module: torch.nn.Module,
     batches: Iterable[Any],
-    loss: torch.nn.Module,
+    loss: Callable[[Any, Any], Any],
     optimizer: torch.optim.Optimizer | Callable[[Any], torch.optim.Optimizer],
     steps: int,
     *,
@@ -82,38 +82,35 @@ def train_together(
     """Train a torch module, and its twin in `manual`, from the same weights on the same batches.
 
     A batch is an input, or a tuple of inputs, and a target; when there are no more, they start anew. `loss` is a loss of torch.nn,
-    `optimizer` one of torch.optim on the parameters of the module, or a function that makes one of them. The module is trained in
-    place. Training stops where a parameter of the one side has drifted from the other's beyond the bound: 1e-8 in float64 and 1e-3
-    in float32, relative to the largest number of the parameter, unless another is given.
+    or any other function of the output and the target; `optimizer` is one of torch.optim on the parameters of the module, or a
+    function that makes one of them. The module is trained in place. Training stops where a parameter of the one side has drifted
+    from the other's beyond the bound: 1e-8 in float64 and 1e-3 in float32, relative to the largest number of the parameter, unless
+    another is given.
+
+    The twin computes in float64. It is translated on each batch, as `verify` does it, so that dropout drops what torch drops, and
+    what depends on the batch may differ from one to the next.
     """
     theirs = optimizer if isinstance(optimizer, torch.optim.Optimizer) else optimizer(module.parameters())
-    stream = _forever(batches)
-    first = next(stream)
-    net, criterion = twin(module, *_inputs(first)), twin(loss)
-    parameters = dict(module.named_parameters())
+    parameters, both = dict(module.named_parameters()), _Both(module, loss)
+    own = {name: manual.Parameter(_array(p).astype(np.float64), p.requires_grad) for name, p in parameters.items()}
+    ours = _optimizer(theirs, parameters, own)
     training = Training(BOUNDS[next(iter(parameters.values())).dtype] if bound is None else bound)
     training.drift = {name: [] for name in parameters}
-    ours = _optimizer(theirs, parameters, net)
-    for batch in _shown(islice(chain([first], stream), steps), steps):
-        inputs, target = _inputs(batch), batch[1]
+    for inputs, target in _shown(islice(_forever(batches), steps), steps):
+        arguments = (*inputs, target) if isinstance(inputs, tuple) else (inputs, target)
+        training.losses["manual"].append(_descend(both, arguments, own))
+        ours.step()
+
         theirs.zero_grad()
-        value = loss(module(*inputs), target)
+        value = both(*arguments)
         value.backward()
         theirs.step()
         training.losses["torch"].append(value.item())
 
-        ours.zero_grad()
-        prediction, net_backward = net(*map(_array, inputs))
-        value, loss_backward = criterion(prediction, _array(target))
-        grad_prediction, *_ = loss_backward(1.0)
-        net_backward(grad_prediction)
-        ours.step()
-        training.losses["manual"].append(float(value))
-
         for name, parameter in parameters.items():
-            expected, found = parameter.detach().numpy(), net.get_parameter(name).data
+            expected = _array(parameter)
             size = np.abs(expected).max(initial=0)
-            drift = float(np.abs(found - expected).max(initial=0) / (size or 1))
+            drift = float(np.abs(own[name].data - expected).max(initial=0) / (size or 1))
             training.drift[name].append(drift)
             if training.drifted is None and not drift <= training.bound:
                 training.drifted = name
@@ -124,51 +121,44 @@ def train_together(
     return training
 
 
-def twin(module: torch.nn.Module, *inputs: torch.Tensor) -> Any:
-    """The module in `manual`, with the same weights and in the same mode: of one of torch.nn that stands here under its name, and
-    of a Sequential of these, for which the inputs that it will be called on do not matter.
-    """
-    made = _built(module, "")
-    made.load_state_dict(module.state_dict())
-    for path, each in module.named_modules():
-        made.get_submodule(path).training = each.training
-    for name, parameter in module.named_parameters():
-        made.get_parameter(name).requires_grad = parameter.requires_grad
-    return made
+class _Both(torch.nn.Module):
+    """A network and its loss as one network, whose last input is the target."""
+
+    def __init__(self, network: torch.nn.Module, loss: Callable[[Any, Any], Any]) -> None:
+        super().__init__()
+        self.network, self.loss = network, loss
+
+    def forward(self, *inputs: Any) -> Any:
+        *inputs, target = inputs  # type: ignore[assignment]
+        return self.loss(self.network(*inputs), target)
 
 
-def _built(module: torch.nn.Module, path: str) -> Any:
-    """By its attributes, which bear the names of the constructor's arguments."""
-    kind = type(module)
-    if kind is torch.nn.Sequential:
-        children = {name: _built(child, f"{path}.{name}" if path else name) for name, child in module.named_children()}
-        return manual.Sequential(children)
-    namesake = getattr(manual, kind.__name__, None)
-    if getattr(torch.nn, kind.__name__, None) is not kind or namesake is None:
-        where = f"{path}: " if path else ""
-        raise TypeError(f"twin: {where}expected a Sequential or a module of torch.nn that manual has, got {kind.__name__}")
-    arguments = {}
-    for name, argument in signature(namesake.__init__).parameters.items():
-        if name in ("self", "generator") or not hasattr(module, name):
-            continue
-        value = getattr(module, name)
-        if isinstance(argument.default, bool) and not isinstance(value, bool):  # of a bias, whether there is one
-            value = value is not None
-        arguments[name] = _array(value)
-    numbers = [each for each in module.state_dict().values() if each.dtype.is_floating_point]
-    if numbers and "dtype" in signature(namesake.__init__).parameters:
-        arguments["dtype"] = str(numbers[0].dtype).removeprefix("torch.")
-    return namesake(**arguments)
+def _descend(both: _Both, arguments: tuple[Any, ...], own: dict[str, manual.Parameter]) -> float:
+    """The loss of the twin at our own weights, which get its gradients."""
+    translation = Translation(both, arguments, {})
+    if translation.troubles:
+        raise ValueError("\n  ".join(["train_together: the network could not be translated:", *map(str, translation.troubles)]))
+    found = translation.recorder.twins.parameters
+    copied: Any = translation.network
+    twins = {name: found[id(parameter)] for name, parameter in copied.network.named_parameters()}
+    for name, parameter in twins.items():
+        parameter.data, parameter.grad = own[name].data, None
+    arrays = [leaf.detach().numpy() for leaf in translation.leaves.values()]
+    (loss,), backward = translation.recorder.graph(*arrays)
+    backward((np.ones_like(loss),))
+    for name, parameter in twins.items():
+        own[name].grad = parameter.grad
+    return float(loss)
 
 
-def _optimizer(theirs: torch.optim.Optimizer, parameters: dict[str, Any], net: Any) -> Any:
+def _optimizer(theirs: torch.optim.Optimizer, parameters: dict[str, Any], own: dict[str, manual.Parameter]) -> Any:
     """The namesake, with the same groups, settings and state."""
     names = {id(parameter): name for name, parameter in parameters.items()}
     groups = []
     for group in theirs.param_groups:
         if any(id(parameter) not in names for parameter in group["params"]):
             raise ValueError("train_together: optimizer must be one of parameters of the module, got others")
-        groups.append({"params": [net.get_parameter(names[id(parameter)]) for parameter in group["params"]]})
+        groups.append({"params": [own[names[id(parameter)]] for parameter in group["params"]]})
     ours = getattr(manual, type(theirs).__name__)(groups)
     ours.load_state_dict(to_manual(theirs.state_dict()))
     return ours
@@ -182,10 +172,6 @@ def _forever(batches: Iterable[Any]) -> Iterator[Any]:
             yield batch
         if nothing:
             raise ValueError("train_together: batches must hold at least one, and come anew each time, got none")
-
-
-def _inputs(batch: Any) -> tuple[Any, ...]:
-    return batch[0] if isinstance(batch[0], tuple) else (batch[0],)
 
 
 def _array(value: Any) -> Any:

@@ -9,7 +9,6 @@ from torch import nn
 
 import manual
 from reference import train_together
-from reference.training import twin
 
 
 def batches(shape, classes, count=3, dtype=torch.float64):
@@ -70,8 +69,6 @@ def test_batches_that_come_once():
 
 def test_single_precision():
     module = dense(torch.float32)
-    made = twin(module)
-    assert {parameter.dtype for parameter in made.parameters()} == {np.dtype(np.float32)}
     sgd = torch.optim.SGD(module.parameters(), 0.1)
     training = train_together(module, batches((6, 4), 3, dtype=torch.float32), nn.CrossEntropyLoss(), sgd, 10)
     assert training.agrees
@@ -99,16 +96,73 @@ def test_the_first_that_drifts_apart_is_named(monkeypatch, tmp_path):
     assert path.read_bytes().startswith(b"\x89PNG")
 
 
+class Tied(nn.Module):
+    """Embeds words, drops some numbers, attends, and says which word comes next by the same table."""
+
+    def __init__(self):
+        super().__init__()
+        self.table = nn.Embedding(7, 4)
+        self.attention = nn.MultiheadAttention(4, 2, dropout=0.2, batch_first=True)
+        self.scale = nn.Parameter(torch.ones(4))
+        self.drop = nn.Dropout(0.3)
+
+    def forward(self, words, keep):
+        x = self.drop(self.table(words)) * self.scale
+        x = x + self.attention(x, x, x, key_padding_mask=~keep)[0]
+        return x @ self.table.weight.T
+
+
+def test_any_network_on_batches_of_any_length():
+    """Words, masks and what is dropped differ from batch to batch; one weight serves twice; the loss is a function."""
+    torch.manual_seed(0)
+    module, generator = Tied().double(), torch.Generator().manual_seed(1)
+    given = []
+    for length in (3, 5, 4):
+        words = torch.randint(7, (2, length + 1), generator=generator)
+        keep = torch.arange(length) < torch.tensor([[length], [length - 1]])
+        given.append(((words[:, :-1], keep), words[:, 1:]))
+
+    def loss(scores, target):
+        return nn.functional.cross_entropy(scores.flatten(0, 1), target.flatten())
+
+    training = train_together(module, given, loss, lambda p: torch.optim.Adam(p, 0.01, eps=1e-3), 12)
+    assert training.agrees, training
+    assert set(training.drift) == {name for name, _ in module.named_parameters()}
+    assert len(set(training.losses["torch"])) == 12
+
+
+def test_frozen_parameters_stay():
+    module = dense()
+    module[0].requires_grad_(False)
+    before = module[0].weight.clone()
+    training = train_together(module, batches((6, 4), 3), nn.CrossEntropyLoss(), lambda p: torch.optim.SGD(p, 0.1), 3)
+    assert training.drift["0.weight"] == [0.0] * 3
+    assert torch.equal(module[0].weight, before)
+
+
+def sgd(parameters):
+    return torch.optim.SGD(parameters, 0.1)
+
+
 class Own(nn.Module):
-    pass
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(3))
+
+    def forward(self, x):
+        x = x * self.weight
+        x[0] = 0.0
+        return x
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
         (
-            lambda: twin(nn.Sequential(nn.Linear(2, 2), nn.Sequential(Own()))),
-            "twin: 1.0: expected a Sequential or a module of torch.nn",
+            lambda: train_together(
+                Own(), [(torch.ones(2, 3), torch.ones(2, 3))], nn.MSELoss(), lambda p: torch.optim.SGD(p, 0.1), 1
+            ),
+            "train_together: the network could not be translated:\n  network (",
         ),
         (
             lambda: train_together(dense(), [], nn.MSELoss(), torch.optim.SGD, 1),
@@ -123,15 +177,3 @@ class Own(nn.Module):
 def test_what_is_refused(call, message):
     with pytest.raises((TypeError, ValueError), match=re.escape(message)):
         call()
-
-
-def test_a_twin_has_mode_and_frozen_parameters():
-    module = nn.Sequential(nn.BatchNorm1d(3), nn.LSTM(3, 2, bidirectional=True), nn.Embedding(4, 3, padding_idx=1)).double()
-    module[1].weight_ih_l0.requires_grad_(False)
-    module[0].eval()
-    made = twin(module)
-    assert [each.training for each in made.modules()] == [each.training for each in module.modules()]
-    frozen = [name for name, parameter in made.named_parameters() if not parameter.requires_grad]
-    assert frozen == ["1.weight_ih_l0"]
-    assert made[1].bidirectional
-    assert made[2].padding_idx == 1
