@@ -102,7 +102,14 @@ REDUCTIONS = {
 
 PRODUCTS = {
     "matmul": lambda x, w: x @ w.T + torch.matmul(x, w.t()) + x.mm(w.T) + torch.linalg.matmul(x, w.mT) + torch.ones(3, 4) @ w.T,
-    "vectors": lambda x, w: x.mv(w[0]) + x @ w[0] + torch.dot(x[0], w[0]) + torch.outer(x[0], w[1]).sum(0)[:3] + x[0].matmul(w.T),
+    "vectors": lambda x, w: (
+        x.mv(w[0])
+        + x @ w[0]
+        + torch.dot(x[0], w[0])
+        + torch.vdot(x[1], w[0])
+        + torch.outer(x[0], w[1]).sum(0)[:3]
+        + x[0].matmul(w.T)
+    ),
     "bmm": lambda x, w: (
         torch.bmm(x[None], w.T[None]) + torch.einsum("bij,bkj->bik", x[None], w[None]) + torch.einsum("ij,kj", [x, w])
     ),
@@ -195,35 +202,15 @@ def test_the_functions_named_here_are_those_with_rules():
             verify(Function(function), numbers(3, 4))
     finally:
         RULES.update(original)
-    elsewhere = {name for name in original if "rnn" in name or name.startswith(("lstm", "gru", "_p", "pad_"))}
-    synonyms = {
-        "adjoint",
-        "addbmm",
-        "addmv",
-        "alias",
-        "atleast_1d",
-        "axes",
-        "concatenate",
-        "cpu",
-        "diag",
-        "fill",
-        "fix",
-        "float_power",
-    }
-    synonyms |= {"fliplr", "flipud", "ger", "get_H", "get_data", "get_mH", "get_real", "inner", "moveaxis", "msort", "positive"}
+    elsewhere = {name for name in original if "rnn" in name or name.startswith(("lstm", "gru", "_p", "pad_", "_weight"))}
+    synonyms = set(
+        """
+        addbmm addmv adjoint alias atleast_1d axes broadcast_tensors concatenate cpu detach_ diag divide fill fix fliplr flipud
+        float_power ger get_H get_data get_mH get_real inner log_sigmoid moveaxis msort positive requires_grad_ reshape_as
+        resolve_conj resolve_neg rmatmul rot90 split_with_sizes swapdims take trunc view_as
+        """.split()
+    )
     synonyms |= {name for name in original if name.startswith("special_")}
-    synonyms |= {
-        "requires_grad_",
-        "reshape_as",
-        "resolve_conj",
-        "resolve_neg",
-        "rot90",
-        "split_with_sizes",
-        "swapdims",
-        "take",
-        "trunc",
-    }
-    synonyms |= {"view_as", "divide", "broadcast_tensors", "rmatmul", "detach_", "log_sigmoid"}
     assert set(original) - seen - elsewhere <= synonyms
 
 
@@ -353,6 +340,19 @@ def test_parametrizations_are_followed():
     report = verify(Whole(linear), numbers(2, 4))
     assert report.agrees, str(report)
     assert "inner.parametrizations.weight.original" in {q.name for q in report.quantities}
+
+
+@pytest.mark.parametrize("norm", [nn.utils.parametrizations.weight_norm, nn.utils.parametrizations.spectral_norm])
+@pytest.mark.parametrize("dim", [0, 1])
+def test_norms_of_weights(norm, dim):
+    """Of the spectral norm in evaluation: in training it iterates under no_grad, which is listed."""
+    module = Whole(norm(nn.Linear(4, 4), dim=dim))
+    report = verify(module, numbers(2, 4), train=False)
+    assert report.agrees, str(report)
+    assert report.of("parameter gradient")[0].torch.any()
+    problems = {trouble.what for trouble in verify(module, numbers(2, 4), train=True).troubles}
+    assert (norm is nn.utils.parametrizations.weight_norm) == (not problems)
+    assert all("under no_grad" in problem for problem in problems)
 
 
 class Symmetric(nn.Module):

@@ -182,7 +182,7 @@ def step_function(call, input, *, decimals=0):
 # -- Products
 
 
-@rule("matmul", "mm", "mv", "dot", "inner", "linalg_matmul")
+@rule("matmul", "mm", "mv", "dot", "vdot", "inner", "linalg_matmul")
 def matmul(call, input, other=None, *, mat2=None, vec=None, tensor=None):
     others = [each for each in (other, mat2, vec, tensor) if each is not None]
     return _matmul(call, input, *others)
@@ -210,6 +210,11 @@ def outer(call, input, vec2):
 @rule("einsum")
 def einsum(call, equation, *operands):
     return call.step(tensor.einsum, [array(each) for each in several(operands)], equation=equation)
+
+
+@rule("_weight_norm")
+def weight_norm(call, v, g, dim=0):
+    return call.step(manual.weight_normalize, g, v, dim=dim)
 
 
 @rule("addmm", "addbmm", "addmv", "baddbmm")
