@@ -14,6 +14,7 @@ from manual.calling import array_names
 from reference import structure, verify
 from reference.agreement import _construct, _namesake
 from reference.cases import MODULES
+from reference.networks.recorder import words
 from reference.networks.rules import RULES
 from reference.oracle import to_torch
 from reference.twins import LIBRARY
@@ -203,13 +204,11 @@ def test_the_functions_named_here_are_those_with_rules():
     finally:
         RULES.update(original)
     elsewhere = {name for name in original if "rnn" in name or name.startswith(("lstm", "gru", "_p", "pad_", "_weight"))}
-    synonyms = set(
-        """
+    synonyms = words("""
         addbmm addmv adjoint alias atleast_1d axes broadcast_tensors concatenate cpu detach_ diag divide fill fix fliplr flipud
         float_power ger get_H get_data get_mH get_real inner log_sigmoid moveaxis msort positive requires_grad_ reshape_as
         resolve_conj resolve_neg rmatmul rot90 split_with_sizes swapdims take trunc view_as
-        """.split()
-    )
+    """)
     synonyms |= {name for name in original if name.startswith("special_")}
     assert set(original) - seen - elsewhere <= synonyms
 
