@@ -88,6 +88,7 @@ def test_every_fault_of_a_toy(tmp_path, monkeypatch):
 
 # Functions of the chapters that no operation and no module's forward reaches, and why.
 UNREACHED = {
+    "_RunningNorm.reset_running_stats": "forgets, before a forward; tests/test_averaging.py looks at what is forgotten",
     "ConvolutionModule._construct": "is called by constructors alone; the chapters' tests look at what they make",
     "new_table": "is called by constructors alone; tests/layers/test_embedding.py looks at what it draws",
     "require_kinds": "only refuses, argument by argument",
@@ -96,6 +97,9 @@ UNREACHED = {
     "own_affine": "is called by constructors alone; tests/layers/test_normalization.py looks at what it makes",
     "_copies": "is called by constructors alone; tests/layers/test_transformer.py looks at what it makes",
     "Transformer.generate_square_subsequent_mask": "a constant, without a gradient; tests/layers/test_transformer.py has torch's",
+    "_norm_shape": "is called by checks and constructors alone; tests/layers/test_weight_norms.py looks at what they make",
+    "_WeightNorm.right_inverse": "is called by constructors alone; tests/layers/test_weight_norms.py looks at what it makes",
+    "_SpectralNorm.right_inverse": "is called by constructors alone; tests/layers/test_weight_norms.py looks at what it makes",
     "AdaptiveLogSoftmaxWithLoss.log_prob": "a method beside forward, which no case calls; tests/losses/test_adaptive.py does",
     "AdaptiveLogSoftmaxWithLoss.predict": "returns classes, which have no gradient",
 }
