@@ -51,6 +51,6 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check types."""
-    install(session, "reference")
+    install(session, "reference,weights")
     session.install("-c", "constraints.txt", "mypy")
     session.run("mypy")
