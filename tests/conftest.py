@@ -35,14 +35,15 @@ def pytest_pyfunc_call(pyfuncitem):
 
 
 def pytest_collection_modifyitems(config, items):
-    """The tests of an operation run in one process, which then finds the truth of each case once."""
+    """The tests of an operation or a module run in one process, which then finds the truth of each case once."""
     if not config.pluginmanager.hasplugin("xdist"):
         return
     for item in items:
         parameters = item.callspec.params if hasattr(item, "callspec") else {}
-        operation = parameters.get("operation") or parameters.get("pointwise")
-        if operation is not None:
-            item.add_marker(pytest.mark.xdist_group(operation.name))
+        subject = next((parameters[key] for key in ("operation", "pointwise", "module", "name") if key in parameters), None)
+        name = getattr(subject, "name", subject)
+        if isinstance(name, str):
+            item.add_marker(pytest.mark.xdist_group(name))
 
 
 @pytest.fixture(params=[1, 2, 5])

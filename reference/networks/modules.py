@@ -15,10 +15,7 @@ from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 
 import manual
 
-CONTAINERS = {
-    nn.ModuleList,
-    nn.Sequential,
-}  # they have twins within other twins; by themselves, their modules are called one by one
+CONTAINERS = {nn.ModuleList, nn.Sequential}  # they have twins within others; by themselves, their modules are called one by one
 OTHERS = {"Module", "ModuleDict", "ParameterDict", "ParameterList"}
 
 KINDS: dict[type, type] = {
