@@ -10,9 +10,7 @@ The network is a copy in float64, and does not notice: it is told that its numbe
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,48 +26,11 @@ import manual.tensor
 from manual.graph import Value
 from reference import structure
 from reference.networks.modules import Twins
+from reference.networks.names import ACTIVATIONS, CASTS, CREATORS, HOOKS, IN_FULL, NUMBERS, SYNONYMS, hardsigmoid
 from reference.networks.operations import UntranslatedError, operations, translate
 from reference.networks.rules import RULES, name_of
 
 TORCH, HERE = str(Path(torch.__file__).parent), str(Path(__file__).parent)
-
-
-def words(text: str) -> set[str]:
-    """The words of a text."""
-    return set(text.split())
-
-
-# Of a tensor these take the shape and the dtype alone, or draw numbers to which no gradient goes back
-CREATORS = words("""
-    bernoulli bernoulli_ empty_like exponential_ full_like multinomial new_empty new_full new_ones new_tensor new_zeros normal
-    normal_ ones_like poisson rand_like randint_like randn_like uniform_ zeros_like
-""")
-# These make Python's numbers of a tensor's
-NUMBERS = words("""
-    __array__ __bool__ __complex__ __contains__ __float__ __index__ __int__ allclose equal is_nonzero item numpy tolist
-""")
-CASTS: dict[str, torch.dtype | None] = {
-    "to": None,
-    "type": None,
-    "type_as": None,
-    "float": torch.float32,
-    "double": torch.float64,
-    "half": torch.float16,
-    "bfloat16": torch.bfloat16,
-}
-
-
-def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
-    """The same in float64 throughout: torch's gradient has 1/6 in float32, and so 3e-8 of it are wrong."""
-    output = F.relu6(input + 3.0) / 6.0
-    return input.copy_(output) if inplace else output
-
-
-IN_FULL: dict[Any, Callable[..., Any]] = {F.hardsigmoid: hardsigmoid}
-SYNONYMS = {"axis": "dim", "keepdims": "keepdim"}  # NumPy's names of arguments, which torch takes as well
-HOOKS = {"register_hook", "register_post_accumulate_grad_hook", "backward"}
-# By these names a function of torch has the arguments of its namesake in torch.nn.functional
-ACTIVATIONS = words("""celu elu hardshrink hardtanh leaky_relu prelu rrelu softshrink threshold""")
 
 
 class Trouble(NamedTuple):
@@ -413,37 +374,6 @@ class Recorder(TorchFunctionMode):
             raise
         finally:
             self.modules.pop()
-
-
-ONE_AT_A_TIME = threading.RLock()  # torch's modules and its random numbers are the same for all threads
-
-
-@contextmanager
-def watching(recorder: Recorder) -> Iterator[None]:
-    """Let a recorder see all functions of torch that this thread calls, and all modules."""
-    thread = threading.get_ident()
-
-    def call(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
-        if threading.get_ident() != thread:
-            return original(module, *args, **kwargs)
-        return recorder.called(original, module, args, kwargs)
-
-    def apply(function: type, *args: Any, **kwargs: Any) -> Any:
-        if threading.get_ident() != thread:
-            return original_apply(function, *args, **kwargs)
-        return recorder.applied(original_apply, function, args, kwargs)
-
-    with ONE_AT_A_TIME:
-        original, kept = nn.Module.__call__, vars(torch.autograd.Function)["apply"]
-        original_apply = kept.__func__
-        nn.Module.__call__ = call  # type: ignore[method-assign]
-        torch.autograd.Function.apply = classmethod(apply)  # type: ignore[assignment,method-assign]
-        try:
-            with recorder:
-                yield
-        finally:
-            nn.Module.__call__ = original  # type: ignore[method-assign]
-            torch.autograd.Function.apply = kept  # type: ignore[method-assign]
 
 
 def shown_path(file: str) -> str:

@@ -21,7 +21,8 @@ from torch import Tensor, nn
 
 import manual
 from reference.networks.modules import running
-from reference.networks.recorder import HERE, ONE_AT_A_TIME, TORCH, Recorder, Trouble, shown_path, watching
+from reference.networks.recorder import HERE, TORCH, Recorder, Trouble, shown_path
+from reference.networks.watching import ONE_AT_A_TIME, watching
 from reference.report import short
 
 TOLERANCE = 1e-9  # of the largest value of a kind

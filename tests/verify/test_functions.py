@@ -14,7 +14,7 @@ from manual.calling import array_names
 from reference import structure, verify
 from reference.agreement import _construct, _namesake
 from reference.cases import MODULES
-from reference.networks.recorder import words
+from reference.networks.names import words
 from reference.networks.rules import RULES
 from reference.oracle import to_torch
 from reference.twins import LIBRARY
