@@ -26,7 +26,9 @@ from reference.cases import OPERATIONS as CATALOGUE
 LAUNCHES = 3
 
 # By default one operation, on large arrays, stands for its chapter: the first, but where another is used far more.
-INSTEAD_OF_THE_FIRST = {"conv2d", "cross_entropy"}  # most convolutions are of images, and almost every classifier ends in the other
+# Most convolutions are of images, almost every classifier ends in the second, and the third stands for all of `manual.tensor`.
+INSTEAD_OF_THE_FIRST = {"conv2d", "cross_entropy", "tensor.matmul"}
+ONLY_COPY = {"layers/packed_sequence", "layers/rearrange"}
 
 
 @dataclass(frozen=True)
@@ -129,11 +131,12 @@ def _forward_backward(name: str, size: str, constants: dict[str, Any]) -> Forwar
 
 
 def _representatives() -> set[str]:
-    """One operation of each chapter."""
+    """One operation of each chapter that computes."""
     chosen: dict[str, str] = {}
     for name, operation in CATALOGUE.items():
-        if operation.chapter not in chosen or name in INSTEAD_OF_THE_FIRST:
-            chosen[operation.chapter] = name
+        chapter = "tensor" if name.startswith("tensor.") else operation.chapter
+        if chapter not in ONLY_COPY and (chapter not in chosen or name in INSTEAD_OF_THE_FIRST):
+            chosen[chapter] = name
     return set(chosen.values())
 
 

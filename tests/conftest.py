@@ -1,3 +1,7 @@
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before NumPy loads its BLAS: tests run side by side, each in one thread
+
 import pytest
 import torch
 

@@ -170,9 +170,8 @@ class LanguageModel(Module):
 
     def forward(self, input: Array) -> tuple[Array, Backward]:
         """The scores after each of the tokens, of which `input` (N, T) or (T) has the numbers."""
-        if getattr(input, "ndim", None) != 2 or any(
-            True for _ in self.buffers()
-        ):  # which a forward may change, as a norm of weights
+        changes = any(True for _ in self.buffers())  # with each forward, as those of a spectral norm of weights
+        if changes or getattr(input, "ndim", None) != 2:
             return self._read(input)
         return by_batch("LanguageModel", self._read, input, input.size * self.embedding.embedding_dim)
 

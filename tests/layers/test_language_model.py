@@ -120,6 +120,20 @@ def test_in_parts_as_one_text_after_another():
         np.testing.assert_allclose(parameter.grad, other.grad, rtol=1e-9, atol=1e-11, err_msg=name)
 
 
+@pytest.mark.parametrize("threads", [2], indirect=True)
+@pytest.mark.usefixtures("threads", "small_parts")
+def test_what_a_forward_changes_it_changes_once():
+    """The vectors of a spectral norm take one step for a batch, and not one for each part of it."""
+    net = model()
+    gate = manual.spectral_norm(net.layers[0].feed_forward.gate_proj).parametrizations.weight
+    weight, u, v = gate.original.data, gate[0]._u.copy(), gate[0]._v.copy()
+    net(TOKENS)
+    u = weight @ v / np.linalg.norm(weight @ v)
+    v = u @ weight / np.linalg.norm(u @ weight)
+    np.testing.assert_allclose(gate[0]._u, u, rtol=1e-12)
+    np.testing.assert_allclose(gate[0]._v, v, rtol=1e-12)
+
+
 def test_tokens_beyond_the_table_are_refused():
     with pytest.raises(ValueError, match=r"^embedding: x must hold rows from 0 to 10, got 11"):
         model()(np.array([3, 11]))

@@ -365,8 +365,8 @@ def test_precisions_of_networks():
 
 def test_two_threads_verify_at_once():
     networks = [nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3), nn.Dropout(0.5)) for _ in range(4)]
-    found = []
-    threads = [threading.Thread(target=lambda n=n: found.append(verify(n, torch.randn(4, 3)).agrees)) for n in networks]
+    found, x = [], torch.randn(4, 3)
+    threads = [threading.Thread(target=lambda n=n: found.append(verify(n, x).agrees)) for n in networks]
     for thread in threads:
         thread.start()
     for thread in threads:
