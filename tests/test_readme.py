@@ -111,7 +111,7 @@ def test_sequences(learnt):
 
 def test_the_agreement_shown_is_in_the_generated_page():
     page = (ROOT / "docs" / "agreement.md").read_text(encoding="utf-8")
-    rows = [line for line in README.splitlines() if re.match(r"\| (layers|activations|losses)/", line)]
+    rows = [line for line in README.splitlines() if re.match(r"\| (layers|activations|losses|tensor)/", line)]
     assert len(rows) > 10
     assert all(row in page for row in rows)
 
