@@ -11,7 +11,7 @@ A graph is written down once, value by value, and then runs as any module does. 
     y, backward = block(array)
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from inspect import Parameter as Argument
 from inspect import signature
@@ -25,6 +25,7 @@ from manual.containers import Container
 from manual.contract import Backward, cotangent, needed
 from manual.module import Module, Parameter
 from manual.tensor.shapes import detach
+from manual.trees import leaves, like, mapped, parts_beside, placed, sum_of
 
 __all__ = ["Graph"]
 
@@ -106,14 +107,14 @@ class Graph(Container):
         """
         if not callable(call):
             raise TypeError(f"Graph.step: a module or an operation expected, got {type(call).__name__}")
-        arguments, constants = _mapped(self._checked, (arguments, constants))
+        arguments, constants = mapped(self._checked, (arguments, constants))
         if isinstance(call, Module):
             targets = _targets_of_module(call, arguments, constants)
             if not any(module is call for module in self.modules()):
                 self.add_module(str(next(n for n in range(len(self) + 1) if str(n) not in self._modules)), call)
         else:
             for name, constant in constants.items():
-                if any(isinstance(leaf, (Value, Parameter)) for leaf in _leaves(constant)):
+                if any(isinstance(leaf, (Value, Parameter)) for leaf in leaves(constant)):
                     how = f"got {_text(constant)}; arrays come by position"
                     raise TypeError(f"Graph.step: {_name(call)} takes {name} as a constant, {how}")
             targets = (*arguments, *(None,) * (_positions(call) - len(arguments)))
@@ -122,7 +123,7 @@ class Graph(Container):
 
     def output(self, value: Any) -> None:
         """What the graph returns: a value, or a tuple, list or dict of values and constants."""
-        self._output = _mapped(self._checked, value)
+        self._output = mapped(self._checked, value)
         self._has_output = True
 
     @property
@@ -172,20 +173,20 @@ class Graph(Container):
         def shown(leaf):
             """The same for the output: what others own is read-only there."""
             own = isinstance(leaf, Value) and isinstance(nodes[leaf.node], Step)
-            return now(leaf) if own else _mapped(read_only, now(leaf))
+            return now(leaf) if own else mapped(read_only, now(leaf))
 
         for node in nodes:
             if isinstance(node, str):
                 value, backward_of_node = given[node], None
             else:
                 try:
-                    value, backward_of_node = node.call(*_mapped(now, node.arguments), **_mapped(now, node.constants))
+                    value, backward_of_node = node.call(*mapped(now, node.arguments), **mapped(now, node.constants))
                 except Exception as error:
                     error.add_note(f"Graph: this was v{len(values)}, {self._shown(node)}" + (f", {node.note}" if node.note else ""))
                     raise
             values.append(value)
             backwards.append(backward_of_node)
-        output = _mapped(shown, template)
+        output = mapped(shown, template)
 
         def backward(grad_output, needs=None):
             asked = iter(needed("Graph", needs, len(given)))
@@ -201,8 +202,8 @@ class Graph(Container):
                     goes = next(asked)
                 else:
                     learns = isinstance(node.call, Module) and node.call.learns()
-                    goes = learns or (node.call is not detach and any(map(leads, _leaves(node.targets))))
-                wanted.append(goes and any(map(_is_float, _leaves(value))))
+                    goes = learns or (node.call is not detach and any(map(leads, leaves(node.targets))))
+                wanted.append(goes and any(map(_is_float, leaves(value))))
 
             grads: list[Any] = [None] * len(nodes)
 
@@ -212,20 +213,20 @@ class Graph(Container):
                     return
                 if isinstance(target, Value):
                     if wanted[target.node]:
-                        whole = _placed(values[target.node], target.path, grad)
-                        grads[target.node] = _sum(grads[target.node], whole)
+                        whole = placed(values[target.node], target.path, grad)
+                        grads[target.node] = sum_of(grads[target.node], whole)
                 elif isinstance(target, Parameter):
                     if target.requires_grad:
                         target.accumulate(grad)
                 else:
-                    for part, grad_of_part in _parts(target, grad):
+                    for part, grad_of_part in parts_beside(target, grad):
                         send(part, grad_of_part)
 
             send(template, _cotangents(grad_output, output))
             for node, backward_of_node, place in reversed(list(zip(nodes, backwards, range(len(nodes))))):
                 if isinstance(node, str) or grads[place] is None:
                     continue
-                wants = tuple([any(map(leads, _leaves(target))) for target in node.targets])
+                wants = tuple([any(map(leads, leaves(target))) for target in node.targets])
                 for target, grad in zip(node.targets, backward_of_node(grads[place], wants)):
                     send(target, grad)
                 grads[place] = None
@@ -245,58 +246,7 @@ class Graph(Container):
         return "\n  ".join([f"takes {', '.join(self.inputs)}", *lines, f"returns {_text(self._output)}"])
 
 
-# -- Trees: arguments, outputs and gradients are leaves, or tuples, lists and dicts of trees
-
-
-def _mapped(function: Callable[[Any], Any], tree: Any) -> Any:
-    """The same tree with a function of each leaf."""
-    if isinstance(tree, dict):
-        return {key: _mapped(function, part) for key, part in tree.items()}
-    if isinstance(tree, (tuple, list)):
-        return _like(tree, [_mapped(function, part) for part in tree])
-    return function(tree)
-
-
-def _like(tree: Any, parts: list[Any]) -> Any:
-    """A tuple, named tuple or list of other parts."""
-    return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)
-
-
-def _leaves(tree: Any) -> Iterator[Any]:
-    if isinstance(tree, dict):
-        tree = tuple(tree.values())
-    if isinstance(tree, (tuple, list)):
-        for part in tree:
-            yield from _leaves(part)
-    else:
-        yield tree
-
-
-def _parts(tree: Any, grad: Any) -> Iterator[tuple[Any, Any]]:
-    """The parts of a tree beside those of its gradient."""
-    if isinstance(tree, dict):
-        return ((part, grad[key]) for key, part in tree.items())
-    return zip(tree, grad) if isinstance(tree, (tuple, list)) else iter(())
-
-
-def _placed(whole: Any, path: tuple[Any, ...], grad: Any) -> Any:
-    """The gradient of a part as one of the whole, with `None` for all other parts."""
-    if not path:
-        return grad
-    key, *rest = path
-    if isinstance(whole, dict):
-        return {other: _placed(part, tuple(rest), grad) if other == key else None for other, part in whole.items()}
-    place = range(len(whole))[key]
-    return _like(whole, [_placed(part, tuple(rest), grad) if i == place else None for i, part in enumerate(whole)])
-
-
-def _sum(one: Any, other: Any) -> Any:
-    """The sum of two gradients of the same value, never in place: others may hold them too."""
-    if one is None or other is None:
-        return other if one is None else one
-    if isinstance(one, dict):
-        return {key: _sum(part, other[key]) for key, part in one.items()}
-    return _like(one, list(map(_sum, one, other))) if isinstance(one, (tuple, list)) else one + other
+# -- The cotangent, and what is shown
 
 
 def _cotangents(grad: Any, output: Any, inside: bool = False) -> Any:
@@ -309,7 +259,7 @@ def _cotangents(grad: Any, output: Any, inside: bool = False) -> Any:
             what = f"a dict of {', '.join(map(repr, keys))}" if isinstance(output, dict) else f"{len(keys)} parts"
             raise TypeError(f"Graph: grad_output must have {what}, as the output has, got {_text(grad)}")
         parts = [_cotangents(grad[key], output[key], True) for key in keys]
-        return dict(zip(keys, parts)) if isinstance(output, dict) else _like(output, parts)
+        return dict(zip(keys, parts)) if isinstance(output, dict) else like(output, parts)
     if not _is_float(output):
         if grad is not None:
             raise TypeError(f"Graph: grad_output must be None where the output holds no numbers, got {type(grad).__name__}")

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 import manual
-from reference import structure
+from manual.trees import like
 
 Draw = Callable[[np.random.Generator], Any]
 
@@ -183,7 +183,7 @@ def _build(spec: Any, draw: np.random.Generator, dtype: Any) -> Any:
     if isinstance(spec, Number):
         return spec.value
     if isinstance(spec, tuple) or (isinstance(spec, list) and any(map(callable, spec))):
-        return structure.node(spec, [_build(part, draw, dtype) for part in spec])
+        return like(spec, [_build(part, draw, dtype) for part in spec])
     array = np.asarray(spec(draw) if callable(spec) else spec)
     return array.astype(dtype) if array.dtype.kind == "f" else array
 

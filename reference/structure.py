@@ -13,6 +13,7 @@ import numpy as np
 
 from manual.contract import is_number
 from manual.sparse import RowGradient
+from manual.trees import like
 
 
 def leaves(tree: Any) -> list[Any]:
@@ -44,14 +45,9 @@ def rebuild(tree: Any, new_leaves: Iterable[Any]) -> Any:
     def build(part: Any) -> Any:
         if not _is_node(part):
             return next(new)
-        return node(part, [build(each) for each in part])
+        return like(part, [build(each) for each in part])
 
     return build(tree)
-
-
-def node(tree: Any, parts: list[Any]) -> Any:
-    """A tuple, named tuple or list like `tree`, of other parts."""
-    return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)
 
 
 def apply(function: Callable[[Any], Any], tree: Any) -> Any:
@@ -80,7 +76,7 @@ def _omissions(tree: Any) -> Iterator[tuple[str, Any, Any]]:
     for i, part in enumerate(tree if _is_node(tree) else ()):
         inner = ((f"{i}.{name}", *trees) for name, *trees in _omissions(part))
         for name, *news in ((f"{i}", None, apply(np.zeros_like, part)), *inner):
-            with_none, with_zeros = (node(tree, [*tree[:i], new, *tree[i + 1 :]]) for new in news)
+            with_none, with_zeros = (like(tree, [*tree[:i], new, *tree[i + 1 :]]) for new in news)
             yield name, with_none, with_zeros
 
 

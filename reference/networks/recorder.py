@@ -24,7 +24,7 @@ from torch.overrides import TorchFunctionMode
 import manual
 import manual.tensor
 from manual.graph import Value
-from reference import structure
+from manual.trees import leaves, like
 from reference.networks.modules import Twins
 from reference.networks.names import ACTIVATIONS, CASTS, CREATORS, HOOKS, IN_FULL, NUMBERS, SYNONYMS, hardsigmoid
 from reference.networks.operations import UntranslatedError, operations, translate
@@ -147,7 +147,7 @@ class Recorder(TorchFunctionMode):
         if isinstance(tree, nn.utils.rnn.PackedSequence):
             return manual.PackedSequence(*[self.converted(part, whole) for part in tree])
         if isinstance(tree, (tuple, list)):
-            return structure.node(tree, [self.converted(part, whole) for part in tree])
+            return like(tree, [self.converted(part, whole) for part in tree])
         if isinstance(tree, dict):
             return {key: self.converted(part, whole) for key, part in tree.items()}
         if isinstance(tree, torch.dtype):
@@ -211,7 +211,7 @@ class Recorder(TorchFunctionMode):
     def native(self, tree: Any) -> Any:
         """Arguments in which the network's own precision is float64."""
         if isinstance(tree, (tuple, list)) and any(leaf is self.own for leaf in _leaves(tree)):
-            return structure.node(tree, [self.native(part) for part in tree])
+            return like(tree, [self.native(part) for part in tree])
         if isinstance(tree, dict):
             return {key: self.native(part) for key, part in tree.items()}
         return torch.float64 if tree is self.own else tree
@@ -383,15 +383,9 @@ def shown_path(file: str) -> str:
 
 
 def _leaves(tree: Any) -> Iterator[Any]:
-    if isinstance(tree, dict):
-        tree = tuple(tree.values())
-    if isinstance(tree, (tuple, list)):
-        for part in tree:
-            yield from _leaves(part)
-    elif isinstance(tree, slice):
-        yield from (tree.start, tree.stop, tree.step)
-    else:
-        yield tree
+    """The leaves of arguments and outputs; the ends of a slice may be tensors too."""
+    for leaf in leaves(tree):
+        yield from (leaf.start, leaf.stop, leaf.step) if isinstance(leaf, slice) else (leaf,)
 
 
 def _memory(tensor: Tensor) -> int:

@@ -20,6 +20,7 @@ from rich.table import Table
 from torch import Tensor, nn
 
 import manual
+from manual.trees import like
 from reference.networks.modules import running
 from reference.networks.recorder import HERE, TORCH, Recorder, Trouble, shown_path
 from reference.networks.watching import ONE_AT_A_TIME, watching
@@ -300,7 +301,7 @@ def _mapped(function: Any, name: str, tree: Any) -> Any:
         return function(name, tree)
     new = {key: _mapped(function, f"{name}.{key}", part) for key, part in fields.items()}
     if isinstance(tree, (tuple, list)):
-        return type(tree)(*new.values()) if hasattr(tree, "_fields") else type(tree)(new.values())
+        return like(tree, list(new.values()))
     other = copy.copy(tree)
     for key, part in new.items():
         if isinstance(tree, Mapping):
