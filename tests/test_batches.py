@@ -22,7 +22,7 @@ def network():
 
 
 def run(net, size, needs=None):
-    output, backward = by_batch("network", net, X, size)
+    output, backward = by_batch(net, net, X, size)
     return output, backward(G, needs)[0], {name: parameter.grad for name, parameter in net.named_parameters()}
 
 
@@ -43,7 +43,7 @@ def test_in_parts_as_whole(needs):
 @pytest.mark.usefixtures("threads", "small_parts")
 def test_gradients_are_added_alike_each_time_and_to_what_is_there():
     net = network()
-    _, backward = by_batch("network", net, X, X.size)
+    _, backward = by_batch(net, net, X, X.size)
     first = net[0].weight.grad
     for times in (1, 2, 3):
         backward(G)
@@ -70,7 +70,7 @@ def test_a_part_that_fails_leaves_gradients_as_they_were():
 
         return output, failing
 
-    _, backward = by_batch("network", forward, X, X.size)
+    _, backward = by_batch(net, forward, X, X.size)
     with pytest.raises(RuntimeError, match=r"^the last part$"):
         backward(G)
     assert all(parameter.grad is None for parameter in net.parameters())
@@ -79,10 +79,11 @@ def test_a_part_that_fails_leaves_gradients_as_they_were():
 @pytest.mark.parametrize("threads", [2], indirect=True)
 @pytest.mark.usefixtures("threads", "small_parts")
 def test_a_wrong_cotangent_is_refused_whole():
-    _, backward = by_batch("network", network(), X, X.size)
-    with pytest.raises(ValueError, match=r"^network: grad_output must have the shape of the output, \(7, 4\), got \(7, 3\)"):
+    net = network()
+    _, backward = by_batch(net, net, X, X.size)
+    with pytest.raises(ValueError, match=r"^Sequential: grad_output must have the shape of the output, \(7, 4\), got \(7, 3\)"):
         backward(G[:, :3])
-    with pytest.raises(ValueError, match=r"^network: needs must have"):
+    with pytest.raises(ValueError, match=r"^Sequential: needs must have"):
         backward(G, (True, True))
 
 

@@ -170,10 +170,9 @@ class LanguageModel(Module):
 
     def forward(self, input: Array) -> tuple[Array, Backward]:
         """The scores after each of the tokens, of which `input` (N, T) or (T) has the numbers."""
-        changes = any(True for _ in self.buffers())  # with each forward, as those of a spectral norm of weights
-        if changes or getattr(input, "ndim", None) != 2:
+        if getattr(input, "ndim", None) != 2:
             return self._read(input)
-        return by_batch("LanguageModel", self._read, input, input.size * self.embedding.embedding_dim)
+        return by_batch(self, self._read, input, input.size * self.embedding.embedding_dim)
 
     def _read(self, input: Array) -> tuple[Array, Backward]:
         x, embedding_backward = self.embedding(input)

@@ -3,7 +3,6 @@
 from tests.detection.harmless.reasons import ASKED, LAYOUT, MODULE, REFUSED, SLOWER
 
 HINT = "a hint changes nothing where the mask says the same; the chapter's own tests see what layers are told"
-BUFFERS = "no case has a buffer, or is long enough for parts; the chapter's own tests have and are"
 INTEGERS = "tokens are integers, which have no gradient anyway"
 
 HARMLESS: dict[str, dict[tuple[str, str], str]] = {
@@ -58,14 +57,8 @@ HARMLESS: dict[str, dict[tuple[str, str], str]] = {
     },
     "GroupedQueryAttention": {("return (from_q + from_k + from_v if", "from_q + from_k + from_v"): MODULE},
     "LanguageModel": {
-        ("changes = any(", "zeroed(any((True for _ in self.buffers())))"): BUFFERS,
-        ("if changes or getattr(input, 'ndim', None) != 2:", "if True:"): SLOWER,
-        ("if changes or getattr(input, 'ndim', None) != 2:", "if False:"): BUFFERS,
-        ("if changes or getattr(input, 'ndim', None) != 2:", "getattr(input, 'ndim', None) != 2"): BUFFERS,
-        (
-            "if changes or getattr(input, 'ndim', None) != 2:",
-            "changes",
-        ): "one text would be cut in time, if it were long enough",
+        ("if getattr(input, 'ndim', None) != 2:", "if True:"): SLOWER,
+        ("if getattr(input, 'ndim', None) != 2:", "if False:"): "one text would be cut in time, if it were long enough",
         ("return by_batch(", "input.size"): SLOWER,
         ("return by_batch(", "self.embedding.embedding_dim"): SLOWER,
         ("needs = needed('LanguageModel'", "zeroed(needed('LanguageModel', needs, 1))"): INTEGERS,
