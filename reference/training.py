@@ -8,15 +8,18 @@ from dataclasses import dataclass, field
 from itertools import islice
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 import manual
-from manual.files import written_whole
+from manual.commands import picture
 from reference.networks.verification import Translation
 from reference.optimizer_state import to_manual
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 BOUNDS = {torch.float64: 1e-8, torch.float32: 1e-3}  # of a drift, unless another is given
 
@@ -50,9 +53,9 @@ class Training:
 
     def plot(self, path: str | PathLike[str]) -> None:
         """Draw the two loss curves, and the drift of each parameter, to a .png, .pdf or .svg file."""
-        from matplotlib.figure import Figure
+        picture.save(Path(path), 7, self._draw)
 
-        figure = Figure(figsize=(11, 7), layout="constrained")
+    def _draw(self, figure: Figure) -> None:
         losses, drift = figure.subplots(2, sharex=True)
         steps = range(1, len(self.losses["torch"]) + 1)
         for side, style in (("torch", {"linewidth": 4, "alpha": 0.4}), ("manual", {"linewidth": 1})):
@@ -64,9 +67,8 @@ class Training:
         losses.set(ylabel="loss")
         drift.set(xlabel="step", ylabel="drift between parameters", yscale="log")
         for axes in (losses, drift):
-            axes.legend(loc="best", fontsize="small") if axes.get_legend_handles_labels()[0] else None
-        with written_whole(Path(path)) as file:
-            figure.savefig(file, dpi=150)
+            if axes.get_legend_handles_labels()[0]:
+                axes.legend(loc="best", fontsize="small")
 
 
 def train_together(
@@ -138,16 +140,14 @@ def _descend(both: _Both, arguments: tuple[Any, ...], own: dict[str, manual.Para
     translation = Translation(both, arguments, {})
     if translation.troubles:
         raise ValueError("\n  ".join(["train_together: the network could not be translated:", *map(str, translation.troubles)]))
-    found = translation.recorder.twins.parameters
-    copied: Any = translation.network
-    twins = {name: found[id(parameter)] for name, parameter in copied.network.named_parameters()}
-    for name, parameter in twins.items():
-        parameter.data, parameter.grad = own[name].data, None
-    arrays = [leaf.detach().numpy() for leaf in translation.leaves.values()]
-    (loss,), backward = translation.recorder.graph(*arrays)
+    twins = translation.parameters()
+    pairs = [(parameter, twins[f"network.{name}"]) for name, parameter in own.items()]
+    for parameter, of_twin in pairs:
+        of_twin.data = parameter.data
+    (loss,), backward = translation.run()
     backward((np.ones_like(loss),))
-    for name, parameter in twins.items():
-        own[name].grad = parameter.grad
+    for parameter, of_twin in pairs:
+        parameter.grad = of_twin.grad
     return float(loss)
 
 

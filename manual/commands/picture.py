@@ -26,10 +26,15 @@ def _picture_path(text: str) -> Path:
 
 def write(path: Path, height: float, draw: Callable[["Figure"], None]) -> None:
     """Write the picture that `draw` draws, of this height in inches, and say where it is."""
+    save(path, height, draw)
+    print(f"The picture is in {path}.")
+
+
+def save(path: Path, height: float, draw: Callable[["Figure"], None]) -> None:
+    """Write the picture, and say nothing."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, height), layout="constrained")
     draw(figure)
     with written_whole(path) as file:
         figure.savefig(file, dpi=150)
-    print(f"The picture is in {path}.")

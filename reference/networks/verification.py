@@ -20,6 +20,7 @@ from rich.table import Table
 from torch import Tensor, nn
 
 import manual
+from manual.contract import Backward
 from manual.trees import like
 from reference.networks.modules import running
 from reference.networks.recorder import HERE, TORCH, Recorder, Trouble, shown_path
@@ -189,6 +190,16 @@ class Translation:
 
         return _mapped(each, name, argument)
 
+    def parameters(self) -> dict[str, manual.Parameter]:
+        """Those of the twin, by the names that they have in the network."""
+        return {name: self.recorder.twins.parameters[id(parameter)] for name, parameter in self.network.named_parameters()}
+
+    def run(self) -> tuple[tuple[Any, ...], Backward]:
+        """The outputs of the twin, whose parameters have no gradient yet, and its backward."""
+        for parameter in self.parameters().values():
+            parameter.grad = None
+        return manual.Graph.__call__(self.recorder.graph, *[leaf.detach().numpy().copy() for leaf in self.leaves.values()])
+
     def report(self, seed: int = 0) -> Report:
         """Run the twin, and compare."""
         if self.troubles:
@@ -196,13 +207,10 @@ class Translation:
         draw = np.random.default_rng(seed)
         theirs = list(self.outputs.values())
         cotangents = [draw.standard_normal(tuple(t.shape)) if t.is_floating_point() else None for t in theirs]
-        arrays = [leaf.detach().numpy().copy() for leaf in self.leaves.values()]
-        parameters = self.recorder.twins.parameters
-        for parameter in parameters.values():
-            parameter.grad = None
+        parameters = self.parameters()
         buffers = [(buffer, buffer.copy()) for buffer in manual.Module.buffers(self.recorder.graph)]
         try:
-            outputs, backward = manual.Graph.__call__(self.recorder.graph, *arrays)
+            outputs, backward = self.run()
             grads = backward(tuple(np.asarray(g) if g is not None else None for g in cotangents))
         except Exception as error:
             problem = "; ".join([f"{type(error).__name__}: {error}", *getattr(error, "__notes__", ())])
@@ -217,7 +225,7 @@ class Translation:
         except RuntimeError as error:
             return Report(self.name, (), (Trouble(f"torch has no gradient: {error}", "", "autograd"),), self.recorder.graph)
         ours_grads = dict(zip(self.leaves, grads))
-        ours = [ours_grads[name] for name in wanted] + [parameters[id(p)].grad for p in named.values()]
+        ours = [ours_grads[name] for name in wanted] + [parameters[name].grad for name in named]
         for name, kind, our, their in zip(
             [*wanted, *named], [INPUT] * len(wanted) + [PARAMETER] * len(named), ours, theirs_grads, strict=True
         ):
