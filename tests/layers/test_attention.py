@@ -33,14 +33,14 @@ def assert_close(found, expected, tolerance=1e-12):
 
 
 def test_by_hand():
-    """Scores log 3 and 0 give the weights ¾ and ¼. With g = 1, grad_s = p (v − y) = (¾ · 1, −¼ · 3) = (¾, −¾)."""
+    """Scores log 3 and 0 give the weights ¾ and ¼. With g = −2, grad_s = g p (v − y) = −2 (¾ · 1, −¼ · 3) = (−1½, 1½)."""
     q, k, v = np.array([[2.0]]), np.array([[np.log(3) / 2], [0.0]]), np.array([[5.0], [1.0]])
     output, backward = attention(q, k, v, scale=1.0)
     np.testing.assert_allclose(output, [[4]], rtol=1e-15)
-    grad_q, grad_k, grad_v, grad_mask = backward(np.ones((1, 1)))
-    np.testing.assert_allclose(grad_v, [[0.75], [0.25]], rtol=1e-15)
-    np.testing.assert_allclose(grad_k, [[1.5], [-1.5]], rtol=1e-14)
-    np.testing.assert_allclose(grad_q, [[0.75 * np.log(3) / 2]], rtol=1e-14)
+    grad_q, grad_k, grad_v, grad_mask = backward(np.array([[-2.0]]))
+    np.testing.assert_allclose(grad_v, [[-1.5], [-0.5]], rtol=1e-15)
+    np.testing.assert_allclose(grad_k, [[-3.0], [3.0]], rtol=1e-14)
+    np.testing.assert_allclose(grad_q, [[-1.5 * np.log(3) / 2]], rtol=1e-14)
     assert grad_mask is None
 
 
