@@ -11,9 +11,10 @@ X = np.array([[1.0, -2.0, 3.0], [4.0, 5.0, -6.0]])
 def test_a_sum_goes_back_to_both():
     output, backward = tensor.add(X, np.array([10.0, 20.0, 30.0]), alpha=2)
     np.testing.assert_array_equal(output, [[21, 38, 63], [24, 45, 54]])
-    grad_x, grad_other = backward(np.ones((2, 3)))
-    np.testing.assert_array_equal(grad_x, np.ones((2, 3)))
-    np.testing.assert_array_equal(grad_other, [4, 4, 4])
+    g = np.arange(1.0, 7.0).reshape(2, 3)
+    grad_x, grad_other = backward(g)
+    np.testing.assert_array_equal(grad_x, g)
+    np.testing.assert_array_equal(grad_other, [10, 14, 18])
 
 
 @pytest.mark.parametrize("op", [tensor.add, tensor.subtract, tensor.multiply, tensor.divide, tensor.pow])
@@ -58,7 +59,7 @@ def test_errors(call, message):
 def test_x_may_be_repeated_between_bounds():
     """Torch's backward fails there."""
     output, backward = tensor.clamp(np.array([[0.5], [3.0]]), np.zeros((2, 2, 4)), np.ones(4))
-    grad_x, grad_low, grad_high = backward(np.ones(output.shape))
-    np.testing.assert_array_equal(grad_x, [[8], [0]])
+    grad_x, grad_low, grad_high = backward(np.arange(16.0).reshape(output.shape))
+    np.testing.assert_array_equal(grad_x, [[0 + 1 + 2 + 3 + 8 + 9 + 10 + 11], [0]])
     assert not grad_low.any()
-    np.testing.assert_array_equal(grad_high, [2, 2, 2, 2])
+    np.testing.assert_array_equal(grad_high, [4 + 12, 5 + 13, 6 + 14, 7 + 15])
