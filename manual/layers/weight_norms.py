@@ -1,7 +1,7 @@
 """Norms of weights: a parameter is computed from others, so that its length, or the largest stretch that it can give, is known."""
 
 import math
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -22,11 +22,9 @@ from manual.initialization import standard_normal
 from manual.layers.response_norm import normalize
 from manual.layers.transposed_convolution import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from manual.module import Buffer, Module
-from manual.parametrizations import parameter_of, register_parametrization
+from manual.parametrizations import AnyModule, parameter_of, register_parametrization
 
 __all__ = ["spectral_norm", "spectral_normalize", "weight_norm", "weight_normalize"]
-
-AnyModule = TypeVar("AnyModule", bound=Module)
 
 
 def weight_normalize(weight_g: Array, weight_v: Array, /, *, dim: int | None = 0) -> tuple[Array, Backward]:
