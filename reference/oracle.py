@@ -16,14 +16,21 @@ from reference.exact import Exact, exactly
 
 def to_torch(array: Any, requires_grad: bool = False) -> Any:
     """An array as a tensor of its own; anything else as it is."""
-    if isinstance(array, (np.ndarray, np.generic)):
-        return torch.tensor(np.asarray(array), requires_grad=requires_grad)
-    return array
+    if not isinstance(array, (np.ndarray, np.generic)):
+        return array
+    if array.dtype.name == "bfloat16":  # which torch cannot read from NumPy, nor NumPy from torch: the bits go over as integers
+        return torch.tensor(np.asarray(array).view(np.int16)).view(torch.bfloat16).requires_grad_(requires_grad)
+    return torch.tensor(np.asarray(array), requires_grad=requires_grad)
 
 
 def to_numpy(tensor: torch.Tensor) -> Any:
-    """A tensor as an array, a sparse one too."""
-    return tensor.detach().to_dense().numpy()
+    """A tensor as an array, a sparse one too, and one on another device."""
+    tensor = tensor.detach().to_dense().cpu()
+    if tensor.dtype == torch.bfloat16:
+        from ml_dtypes import bfloat16  # needed by those alone who compute in it
+
+        return tensor.view(torch.int16).numpy().view(bfloat16)
+    return tensor.numpy()
 
 
 def forward(function: Callable[..., Any], arguments: tuple[Any, ...], constants: dict[str, Any]) -> Any:
@@ -147,7 +154,7 @@ class Call:
 
     def _gradients(self, pairs: list[tuple[torch.Tensor, Any]]) -> dict[str, Any]:
         """The gradients that come from these outputs with these cotangents."""
-        reached = [(output, torch.tensor(cotangent, dtype=output.dtype)) for output, cotangent in pairs if output.requires_grad]
+        reached = [(output, to_torch(cotangent).to(output.dtype)) for output, cotangent in pairs if output.requires_grad]
         if not (reached and self._leaves):
             return {name: np.zeros(leaf.shape, to_numpy(leaf).dtype) for name, leaf in self._leaves.items()}
         outputs, cotangents = zip(*reached)

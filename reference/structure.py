@@ -87,7 +87,12 @@ def as_floats(tree: Any, dtype: Any) -> Any:
 
 def is_float(leaf: Any) -> bool:
     """Whether a leaf holds floating-point numbers."""
-    return not (leaf is None or is_number(leaf)) and leaf.dtype.kind == "f"
+    return not (leaf is None or is_number(leaf)) and is_floating(leaf.dtype)
+
+
+def is_floating(dtype: np.dtype[Any]) -> bool:
+    """Whether a dtype is one of floating-point numbers; NumPy counts bfloat16, which another package defines, among the others."""
+    return dtype.kind == "f" or dtype.name == "bfloat16"
 
 
 def _is_node(tree: Any) -> bool:
