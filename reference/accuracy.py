@@ -14,6 +14,7 @@ import numpy as np
 
 from reference import exact, oracle
 from reference.case import Operation, generator
+from reference.formats import HALF, finfo
 from reference.record import Agreement, Record, Target
 
 Constants = tuple[tuple[str, Any], ...]
@@ -21,6 +22,7 @@ Constants = tuple[tuple[str, Any], ...]
 BENDS = -1, 3  # functions bend, saturate and underflow between these powers of ten
 BEYOND = exact.mp.ldexp(1, 1100)  # larger than every float: there a function is at its limit
 AT_INFINITY = " at ±∞"
+WHERE = "", AT_INFINITY  # the two parts of a sweep
 ORDINARY = 0.75  # a number that must be treated the same beside infinities
 STARTS, TRIES = 2, 6  # of a climb: from how many of the worst points it starts, and how many it tries beside each
 STEPS = 1e-2, 1e-3, 1e-4, 1e-6, 1e-8  # how far from it they are at most, relative to it, in each round
@@ -41,14 +43,14 @@ def grid(operation: Operation, constants: Constants, dtype: Any) -> Any:
     """The finite inputs of a sweep, in both signs: a magnitude every second decade, and a hundred to a decade where functions
     bend; zero, the largest number, the kinks and the constants, many of which are thresholds, each with the numbers next to it.
     """
-    info = np.finfo(dtype)
+    info = finfo(dtype)
     start, end = BENDS
     powers = np.arange(np.ceil(np.log10(float(info.smallest_subnormal))), np.log10(float(info.max)), 2)
     bends = np.linspace(start, end, 100 * (end - start), endpoint=False)
     thresholds = [value for _, value in constants if isinstance(value, (int, float))]
-    marks = np.array([0.0, info.max, *operation.kinks, *thresholds], dtype)
+    marks = np.array([0.0, float(info.max), *operation.kinks, *thresholds]).astype(dtype)
     with np.errstate(over="ignore"):  # after the largest number comes infinity
-        around = [marks, *(np.nextafter(marks, info.dtype.type(side)) for side in (-np.inf, np.inf))]
+        around = [marks, *(np.nextafter(marks, np.array(side).astype(dtype)) for side in (-np.inf, np.inf))]
     points = np.concatenate([*around, (10 ** np.concatenate([powers, bends])).astype(dtype)])
     points = points[np.isfinite(points)]
     return _of_domain(operation, np.concatenate([-points, points]))
@@ -59,7 +61,7 @@ def _of_domain(operation: Operation, points: Any) -> Any:
 
 
 class Points(NamedTuple):
-    """Inputs, a random cotangent, and by name torch's results and the truth."""
+    """Inputs, a random cotangent, and by name torch's results, `None` where it does not take the dtype, and the truth."""
 
     x: Any
     grad_output: Any
@@ -76,9 +78,14 @@ class Points(NamedTuple):
 def _points(operation: Operation, constants: Constants, x: Any, draw: np.random.Generator) -> Points:
     # Not below 1, so that where a gradient can be represented, so can the derivative by itself
     grad_output = (draw.uniform(1, 2, x.shape) * draw.choice([-1, 1], x.shape)).astype(x.dtype)
-    theirs = oracle.Call(operation.torch, (x,), dict(constants), {"grad_0"}).results(grad_output)
-    exactly = exact.exactly(np.where(np.isfinite(x), x, 0.0))
-    exactly[np.isinf(x)] = np.sign(x[np.isinf(x)]) * BEYOND
+
+    def results() -> dict[str, Any]:
+        return oracle.Call(operation.torch, (x,), dict(constants), {"grad_0"}).results(grad_output)
+
+    theirs = oracle.narrowed({"output": x, "grad_0": x}, results) if x.dtype.name in HALF else results()
+    wide = x.astype(np.float64)
+    exactly = exact.exactly(np.where(np.isfinite(wide), wide, 0.0))
+    exactly[np.isinf(wide)] = np.sign(wide[np.isinf(wide)]) * BEYOND
     truth = exact.evaluate(operation.definition, (exactly,), dict(constants), grad_output, {"grad_0"}, operation.slope_terms)
     return Points(x, grad_output, theirs, truth)
 
@@ -116,16 +123,27 @@ def _climb(operation: Operation, constants: Constants, points: Points, draw: np.
         starts, largest = np.where(found > largest, x, starts), np.maximum(found, largest)
 
 
+def reference(
+    operation: Operation, constants: Constants, dtype: Any, where: str, seed: int = 0
+) -> tuple[Points, dict[str, Target]]:
+    """What a sweep is run on, and held against; made once for each."""
+    return _reference(operation, constants, np.dtype(dtype), where, seed)
+
+
 @cache
-def _reference(operation: Operation, constants: Constants, dtype: str, where: str, seed: int) -> tuple[Points, dict[str, Target]]:
-    """The grid and the points to which r climbs from it, or infinities among ordinary numbers."""
+def _reference(operation: Operation, constants: Constants, dtype: Any, where: str, seed: int) -> tuple[Points, dict[str, Target]]:
+    """The grid and the points to which r climbs from it, or infinities among ordinary numbers.
+
+    In half precision there is no climb: `manual` does not compute in it, and the grid has much of what there is.
+    """
     draw = generator(call(operation, constants), seed)
     if where == AT_INFINITY:
-        infinite = _of_domain(operation, np.array([-np.inf, -ORDINARY, ORDINARY, np.inf], dtype))
+        infinite = _of_domain(operation, np.array([-np.inf, -ORDINARY, ORDINARY, np.inf]).astype(dtype))
         points = _points(operation, constants, infinite, draw)
     else:
-        of_grid = _points(operation, constants, grid(operation, constants, dtype), draw)
-        points = _joined([of_grid, *_climb(operation, constants, of_grid, draw)])
+        points = _points(operation, constants, grid(operation, constants, dtype), draw)
+        if dtype.name not in HALF:
+            points = _joined([points, *_climb(operation, constants, points, draw)])
     for array in (points.x, points.grad_output):
         array.flags.writeable = False  # they are shared by all who sweep this function
     return points, points.targets()
@@ -146,8 +164,8 @@ def sweep(
 ) -> Agreement:
     """Run a pointwise operation of `manual`, or a `function` in its stead, and torch's, and hold both against the truth."""
     record = Record(operation.name, call(operation, constants), dtype, torch_loses=None)
-    for where in ("", AT_INFINITY):
-        points, targets = _reference(operation, constants, str(np.dtype(dtype)), where, seed)
+    for where in WHERE:
+        points, targets = reference(operation, constants, dtype, where, seed)
         try:
             ours = _run(function or operation.manual, constants, points)
         except Exception as exception:

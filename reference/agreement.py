@@ -17,6 +17,7 @@ from manual.contract import Array
 from manual.lazy import LazyModule
 from reference import exact, oracle, structure
 from reference.case import Case, ModuleCase, Operation, generator
+from reference.formats import HALF
 from reference.record import ILL_CONDITIONED, LIMIT, Agreement, Record, Target
 from reference.twins import LIBRARY
 
@@ -24,7 +25,10 @@ Gradients = Callable[[Any], tuple[Any, dict[str, Any]]]  # of a cotangent: what 
 
 
 class Reference(NamedTuple):
-    """What a case is held against: a random cotangent, torch's outputs and gradients, and the truth of each, by name."""
+    """What a case is held against: a random cotangent, torch's outputs and gradients, and the truth of each, by name.
+
+    Torch has `None` where nothing is to be had, and where it does not take the dtype.
+    """
 
     grad_output: Any
     torch: dict[str, Any]
@@ -53,26 +57,29 @@ def reference(operation: Operation, case: Case, dtype: Any, seed: int = 0) -> Re
 def _reference(operation: Operation, case: Case, dtype: Any, seed: int) -> Reference:
     arguments = case.build(operation.name, dtype, seed)
     grads = wanted(case, arguments)
-    call = oracle.Call(operation.torch, arguments, case.constants, grads)
-    grad_output = cotangent(call.output, generator(operation.name, case.label, seed, "cotangent"))
+
+    def call(kind: Any) -> oracle.Call:
+        return oracle.Call(operation.torch, structure.as_floats(arguments, kind), case.constants, grads)
+
+    draw = generator(operation.name, case.label, seed, "cotangent")
+    if dtype.name in HALF:  # torch need not take it, and says in float64 what the outputs are
+        wide = call(np.float64)
+        grad_output = structure.as_floats(cotangent(wide.output, draw), dtype)
+        conventions = wide.results(structure.as_floats(grad_output, np.float64))
+        theirs = oracle.narrowed(conventions, lambda: call(dtype).results(grad_output))
+    else:
+        narrow = call(dtype)
+        grad_output = cotangent(narrow.output, draw)
+        conventions = theirs = narrow.results(grad_output)
     if case.judge == "float64":
-        judge = oracle.Call(operation.torch, structure.as_floats(arguments, np.float64), case.constants, grads)
-        return _judged(call, judge, grad_output, dtype)
-    theirs = call.results(grad_output)
-    if case.judge == "torch":
-        values = {name: exact.exactly(array) for name, array in theirs.items() if structure.is_float(array)}
+        truth = call(np.float64).exactly(structure.as_floats(grad_output, np.float64))
+    elif case.judge == "torch":
+        values = {name: exact.exactly(array) for name, array in conventions.items() if structure.is_float(array)}
         truth = {name: exact.Exact(value, np.asarray(abs(value), dtype=object)) for name, value in values.items()}
     else:
-        terms = operation.slope_terms
-        truth = exact.evaluate(operation.definition, arguments, case.constants, grad_output, grads, terms)
-    return Reference(grad_output, theirs, truth, {name: Target(true, dtype) for name, true in truth.items()})
-
-
-def _judged(call: oracle.Call, judge: oracle.Call, grad_output: Any, dtype: Any) -> Reference:
-    """Torch in float64 says what is right."""
-    truth = judge.exactly(structure.as_floats(grad_output, np.float64))
-    targets = {name: Target(true, dtype) for name, true in truth.items()}
-    return Reference(grad_output, call.results(grad_output), truth, targets, dtype == np.float64)
+        truth = exact.evaluate(operation.definition, arguments, case.constants, grad_output, grads, operation.slope_terms)
+    torch_is_judge = case.judge == "float64" and dtype == np.float64
+    return Reference(grad_output, theirs, truth, {name: Target(true, dtype) for name, true in truth.items()}, torch_is_judge)
 
 
 def cotangent(output: Any, draw: np.random.Generator) -> Any:
@@ -155,9 +162,11 @@ def _module_reference(case: ModuleCase, ours: Any, theirs: Any, dtype: Any, seed
         return namesake, oracle.Call(function, inputs, {}, wanted(case.inputs, inputs), parameters, case.inputs.zero)
 
     (_, narrow), (judge, judging) = call(dtype), call(np.dtype(np.float64))
-    draw = generator(case.name, case.inputs.label, seed, "cotangent")
-    judged = _judged(narrow, judging, cotangent(narrow.output, draw), dtype)
-    return judged, {name: oracle.to_numpy(buffer) for name, buffer in judge.named_buffers()}
+    grad_output = cotangent(narrow.output, generator(case.name, case.inputs.label, seed, "cotangent"))
+    truth = judging.exactly(structure.as_floats(grad_output, np.float64))
+    targets = {name: Target(true, dtype) for name, true in truth.items()}
+    against = Reference(grad_output, narrow.results(grad_output), truth, targets, dtype == np.float64)
+    return against, {name: oracle.to_numpy(buffer) for name, buffer in judge.named_buffers()}
 
 
 def _other_buffers(module: Any, theirs: dict[str, Array]) -> list[str]:
@@ -209,39 +218,49 @@ def _hold(
     x: Any = None,
 ) -> Agreement:
     """Hold what `run` gives, an output and what carries a cotangent back, against the reference in this dtype."""
-    grad_output, theirs, truth, targets, torch_is_judge = against(np.dtype(dtype))
-    record = Record(operation, case.label, dtype, case.torch_loses or case.ill_conditioned, torch_is_judge)
-    if case.ill_conditioned:
-        beside = against(np.dtype(np.float32))
-        worst = max(float(target.ratios(beside.torch[name]).max(initial=0)) for name, target in beside.targets.items())
-        record.limit = max(LIMIT, ILL_CONDITIONED * worst) * (2 if torch_is_judge else 1)
+    reference = against(np.dtype(dtype))
+    record = Record(operation, case.label, dtype, case.torch_loses or case.ill_conditioned, reference.torch_is_judge)
+    record.limit = allowed(case, against, np.dtype(dtype))
     try:
         output, gradients = run()
-        grads, of_parameters = gradients(grad_output)
+        grads, of_parameters = gradients(reference.grad_output)
         if not isinstance(grads, tuple) or len(grads) < len(arguments):
             record.complain(f"backward must return a tuple of {len(arguments)} gradients")
             return record.agreement()
-        found = structure.named(output, "output") | structure.named_gradients(grads) | of_parameters
-        for name, array in theirs.items():
-            if name not in found:
-                record.complain(f"{name} is missing")
-            else:
-                record.compare(name, found[name], array, targets.get(name), x)
-        for name, array in found.items():
-            if name not in theirs and array is not None:
-                record.complain(f"{name} must be None")
-        for part, with_none, with_zeros in structure.omissions(grad_output):
+        for name in compare(record, reference, output, structure.named_gradients(grads) | of_parameters, x):
+            record.complain(f"{name} must be None")
+        for part, with_none, with_zeros in structure.omissions(reference.grad_output):
             one, other = (structure.named_gradients(grads) | more for grads, more in map(gradients, (with_none, with_zeros)))
             for name in one:
-                if name in targets and not targets[name].near(one[name], other.get(name)):
+                if name in reference.targets and not reference.targets[name].near(one[name], other.get(name)):
                     record.complain(f"{name}: None for part {part} of the cotangent is not the same as zeros")
     except Exception as exception:
         record.complain(f"raised {exception!r}")
-    for name, true in truth.items():
+    for name, true in reference.truth.items():
         is_zero = name.startswith("grad") and not true.value.astype(float).any()
         if true.value.size and is_zero != (name in case.zero):
             record.complain(f"{name} is {'zero, which proves nothing' if is_zero else 'not zero, as the case says'}")
     for name in (*case.zero, *case.no_grad):
-        if name not in truth and name not in structure.named_gradients(arguments):
+        if name not in reference.truth and name not in structure.named_gradients(arguments):
             record.complain(f"{name}, of which the case speaks, is none of its gradients")
     return record.agreement()
+
+
+def compare(record: Record, reference: Reference, output: Any, grads: dict[str, Any], x: Any = None) -> list[str]:
+    """Hold an output, and gradients by name, against the reference; the names of those that have nothing there."""
+    found = structure.named(output, "output") | grads
+    for name, array in reference.torch.items():
+        if name not in found:
+            record.complain(f"{name} is missing")
+        else:
+            record.compare(name, found[name], array, reference.targets.get(name), x)
+    return [name for name, array in found.items() if name not in reference.torch and array is not None]
+
+
+def allowed(case: Case, against: Callable[[Any], Reference], dtype: Any) -> float:
+    """How large r may be on a case in a dtype."""
+    if not case.ill_conditioned:
+        return LIMIT
+    beside = against(np.dtype(np.float32))
+    worst = max(float(target.ratios(beside.torch[name]).max(initial=0)) for name, target in beside.targets.items())
+    return max(LIMIT, ILL_CONDITIONED * worst) * (2 if against(dtype).torch_is_judge else 1)

@@ -39,6 +39,14 @@ def forward(function: Callable[..., Any], arguments: tuple[Any, ...], constants:
         return structure.apply(to_numpy, function(*structure.apply(to_torch, arguments), **constants))
 
 
+def narrowed(wide: Mapping[str, Any], results: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Torch's results in half precision; where it cannot compute in that, `None` in place of the floating-point ones of `wide`."""
+    try:
+        return results()
+    except (NotImplementedError, RuntimeError):  # "not implemented for 'Half'", in several words
+        return {name: None if structure.is_float(array) else array for name, array in wide.items()}
+
+
 MANY = 300  # elements of an output
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from reference.exact import Exact, each, mp
+from reference.formats import finfo
 
 LIMIT = 30.0  # LAPACK's threshold
 BESIDE_TORCH = 4.0  # an operation's worst r up to which there is nothing to win
@@ -36,10 +37,10 @@ def rule() -> str:
 
 @dataclass(frozen=True)
 class Element:
-    """One element of an array: its input or index, torch's value, the truth in ten digits, our value and its r."""
+    """One element of an array: its input or index, torch's value if there is one, the truth in ten digits, our value and its r."""
 
     place: str
-    torch: float
+    torch: float | None
     truth: str
     ours: float
     ratio: float
@@ -49,8 +50,8 @@ class Element:
 class Quantity:
     """One output or gradient: the largest error relative to the largest true value, and the ratios r of both sides.
 
-    `torch_ratio` is `None` where torch is the judge, so that its r says nothing; `lost` is the element where torch is furthest
-    off, if that is more than LIMIT.
+    `torch_ratio` is `None` where torch is the judge, so that its r says nothing, and where it does not take the dtype; `lost` is
+    the element where torch is furthest off, if that is more than LIMIT, and `worst` the one where ours is.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Quantity:
     ratio: float
     torch_ratio: float | None
     lost: Element | None = None
+    worst: Element | None = None
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ class Agreement:
 
 
 class Target:
-    """The truth of one array as floats of a dtype are held against it: beyond the largest of them it is infinite.
+    """The truth of one array as floats of a dtype are held against it: what rounds beyond the largest of them is infinite.
 
     A scale below the smallest normal number counts as that, for there the spacing of numbers no longer shrinks; one that is not
     finite, as |truth|. Truth and unit, u · scale, are held in float64: divided by a power of two that keeps the unit near 1,
@@ -84,13 +86,14 @@ class Target:
     """
 
     def __init__(self, exact: Exact, dtype: Any) -> None:
-        info = np.finfo(dtype)
-        largest, smallest, u = float(info.max), mp.mpf(float(info.smallest_normal)), mp.mpf(float(info.eps)) / 2
+        info = finfo(dtype)
+        smallest, u = mp.mpf(float(info.smallest_normal)), mp.mpf(float(info.eps)) / 2
+        beyond = mp.ldexp(2 - u, info.maxexp - 1)  # half a unit above the largest number
 
         def unit(true: Any, scale: Any) -> Any:
             return u * max(scale if mp.isfinite(scale) else abs(true), smallest) if mp.isfinite(true) else u
 
-        self.truth = each(lambda true: mp.sign(true) * mp.inf if abs(true) > largest else true)(exact.value)
+        self.truth = each(lambda true: mp.sign(true) * mp.inf if abs(true) >= beyond else true)(exact.value)
         self.finite = each(mp.isfinite)(self.truth).astype(bool)
         units = each(unit, 2)(self.truth, exact.scale)
         self._exponent = each(mp.mag)(units).astype(int)
@@ -143,20 +146,22 @@ class Record:
         self.complaints.append(complaint)
 
     def compare(self, name: str, ours: Any, theirs: Any, target: Target | None, x: Any = None) -> None:
-        """Hold an array of ours and torch's against the truth; `x` is the input that belongs to each element, if one does.
+        """Hold an array of ours and torch's, if it has one, against the truth; `x` is the input that belongs to each element, if
+        one does.
 
         Without a target they must be the same: indices, or `None`.
         """
-        if theirs is None or ours is None:
-            if (ours is None) != (theirs is None):
-                self.complain(f"{name} must be {'None' if theirs is None else 'an array'}, got {type(ours).__name__}")
+        must_be_none = target is None and theirs is None
+        if ours is None or must_be_none:
+            if not (ours is None and must_be_none):
+                self.complain(f"{name} must be {'None' if must_be_none else 'an array'}, got {type(ours).__name__}")
             return
         if not isinstance(ours, (np.ndarray, np.generic)):
             self.complain(f"{name} must be an array, got {type(ours).__name__}")
             return
-        dtype = theirs.dtype if target is None else self.dtype
-        if ours.dtype != dtype or ours.shape != theirs.shape:
-            self.complain(f"{name} must be {dtype} of shape {theirs.shape}, got {ours.dtype} of shape {ours.shape}")
+        dtype, shape = (theirs.dtype, theirs.shape) if target is None else (self.dtype, target.truth.shape)
+        if ours.dtype != dtype or ours.shape != shape:
+            self.complain(f"{name} must be {dtype} of shape {shape}, got {ours.dtype} of shape {ours.shape}")
             return
         if target is None:
             same = bool((ours == theirs).all())
@@ -167,26 +172,32 @@ class Record:
         self._measure(name, ours, theirs, target, x)
 
     def _measure(self, name: str, ours: Any, theirs: Any, target: Target, x: Any) -> None:
-        mine, torchs = target.ratios(ours), target.ratios(theirs)
-        worst, torchs_worst = float(mine.max(initial=0)), float(torchs.max(initial=0))
+        smallest = float(finfo(self.dtype).smallest_subnormal)
 
         def element(ratios: Any) -> Element:
             at = np.unravel_index(ratios.argmax(), ratios.shape)
             place = str([int(index) for index in at]) if x is None else f"x = {x[at]}"
             true = target.truth[at]
-            digits = mp.nstr(true if not 2 * abs(true) < np.finfo(self.dtype).smallest_subnormal else mp.zero, 10)
-            return Element(place, float(theirs[at]), digits, float(np.asarray(ours)[at]), float(mine[at]))
+            digits = mp.nstr(true if not 2 * abs(true) < smallest else mp.zero, 10)
+            torchs = None if theirs is None else float(theirs[at])
+            return Element(place, torchs, digits, float(np.asarray(ours)[at]), float(mine[at]))
 
-        lost = element(torchs) if torchs_worst > LIMIT else None
-        torch_ratio = None if self.torch_is_judge else torchs_worst
-        self.quantities.append(Quantity(name, target.error(ours), worst, torch_ratio, lost))
-        if not worst <= self.limit:
-            here = element(mine)
+        mine = target.ratios(ours)
+        ratio = float(mine.max(initial=0))
+        worst = element(mine) if mine.size else None
+        torch_ratio = lost = None
+        if theirs is not None:
+            torchs = target.ratios(theirs)
+            torch_ratio = float(torchs.max(initial=0))
+            lost = element(torchs) if torch_ratio > LIMIT else None
+        if worst and not ratio <= self.limit:
             self.complain(
-                f"{name}: r = {worst:.3g}, allowed {self.limit:.3g}: {here.ours:.10g} at {here.place}, in truth {here.truth}"
+                f"{name}: r = {ratio:.3g}, allowed {self.limit:.3g}: {worst.ours:.10g} at {worst.place}, in truth {worst.truth}"
             )
         if lost and self.torch_loses == "":
-            self.complain(f"{name}: torch is off by r = {torchs_worst:.3g}, and the case does not say why")
+            self.complain(f"{name}: torch is off by r = {torch_ratio:.3g}, and the case does not say why")
+        known = None if self.torch_is_judge else torch_ratio
+        self.quantities.append(Quantity(name, target.error(ours), ratio, known, lost, worst))
 
     def agreement(self) -> Agreement:
         """What was collected."""
