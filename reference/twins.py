@@ -11,12 +11,13 @@ from reference.case import Library
 
 
 def rotary_embedding(x: Tensor, base: float = 10_000.0, offset: int = 0) -> Tensor:
-    """Multiply pairs, as complex numbers, by turns whose angles come from double precision."""
+    """Multiply pairs, as complex numbers, by turns whose angles come from double precision; what is shorter is multiplied in single."""
     length, size = x.shape[-2:]
     frequency = base ** -(torch.arange(0, size, 2, dtype=torch.float64) / size)
     angle = torch.outer(torch.arange(offset, offset + length, dtype=torch.float64), frequency)
-    turn = torch.polar(torch.ones_like(angle), angle).to(torch.complex64 if x.dtype == torch.float32 else torch.complex128)
-    return torch.view_as_real(torch.view_as_complex(x.unflatten(-1, (size // 2, 2))) * turn).flatten(-2)
+    turn = torch.polar(torch.ones_like(angle), angle).to(torch.complex128 if x.dtype == torch.float64 else torch.complex64)
+    pairs = torch.view_as_complex(x.to(turn.real.dtype).unflatten(-1, (size // 2, 2)))
+    return torch.view_as_real(pairs * turn).flatten(-2).to(x.dtype)
 
 
 def spectral_normalize(weight: Tensor, u: Tensor, v: Tensor, dim: int = 0) -> Tensor:

@@ -1,0 +1,1 @@
+"""Anybody's function held against the truth, on the cases of an operation."""
