@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import io
 import os
 import sys
@@ -24,7 +23,7 @@ try:
 
     from manual.files import output_file, written_whole
     from reference import markdown, page, report
-    from reference.catalogue import DTYPES, Entry, catalogue
+    from reference.catalogue import DTYPES, Entry, choose
     from reference.networks import command
     from reference.record import LIMIT, rule
     from reference.report import LostDigits, Row, Worst, short
@@ -53,7 +52,10 @@ def _run(arguments: Sequence[str] | None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     _require_different_files(parser, options)
-    entries = _choose(parser, options.names)
+    try:
+        entries = choose(options.names)
+    except ValueError as error:
+        parser.error(str(error))
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a formula that the terminal cannot show must not end the run
     console = Console(highlight=False, markup=False)
@@ -105,23 +107,6 @@ def _require_different_files(parser: argparse.ArgumentParser, options: argparse.
             first = taken.setdefault(path.resolve(), name)
             if first != name:
                 parser.error(f"--{first} and --{name} name one and the same file: {path}")
-
-
-def _names(entry: Entry) -> set[str]:
-    return {entry.name, entry.chapter, entry.chapter.partition("/")[0]}
-
-
-def _choose(parser: argparse.ArgumentParser, names: Sequence[str]) -> list[Entry]:
-    """The entries that bear one of these names or stand in one of these chapters; all of them if there are no names."""
-    entries = catalogue()
-    known = {name for entry in entries for name in _names(entry)}
-    wanted = {name.rstrip("/") for name in names}
-    for name in sorted(wanted - known):
-        close = difflib.get_close_matches(name.lower(), {one.lower() for one in known})
-        matches = ", ".join(one for lower in close for one in sorted(known) if one.lower() == lower)
-        hint = f"did you mean {matches}?" if matches else "--list shows what there is"
-        parser.error(f"there is no operation, module or chapter {name!r}: {hint}")
-    return [entry for entry in entries if not wanted or wanted & _names(entry)]
 
 
 def _measure(entries: Sequence[Entry], dtypes: Sequence[str], seed: int) -> list[Row]:

@@ -1,16 +1,18 @@
-"""Everything there is to measure, and measuring it in processes."""
+"""Everything there is to measure, how it is named, and measuring it in processes."""
 
 from __future__ import annotations
 
+import difflib
 import multiprocessing
 import os
 import signal
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
+from typing import TypeVar
 
 import torch
 
@@ -22,6 +24,7 @@ from reference.record import Agreement
 
 DTYPES = ("float64", "float32")
 Run = tuple[str, partial[Agreement]]  # a label, and what measures it in a dtype
+Task, Result = TypeVar("Task"), TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,11 @@ class Entry:
     is_module: bool
     cases: tuple[Run, ...]
     sweeps: tuple[Run, ...] = ()
+
+    @property
+    def names(self) -> set[str]:
+        """What it can be chosen by: its name, its chapter, and the group of chapters."""
+        return {self.name, self.chapter, self.chapter.partition("/")[0]}
 
     @property
     def runs(self) -> tuple[Run, ...]:
@@ -65,33 +73,52 @@ def catalogue(seed: int = 0) -> list[Entry]:
     return entries
 
 
-_entries: dict[str, Entry] = {}  # of this process
+def choose(names: Sequence[str]) -> list[Entry]:
+    """The entries that bear one of these names or stand in one of these chapters; all of them if there are no names."""
+    entries = catalogue()
+    known = {name for entry in entries for name in entry.names}
+    wanted = {name.rstrip("/") for name in names}
+    for name in sorted(wanted - known):
+        close = difflib.get_close_matches(name.lower(), {one.lower() for one in known})
+        matches = ", ".join(one for lower in close for one in sorted(known) if one.lower() == lower)
+        hint = f"did you mean {matches}?" if matches else "python -m reference --list shows what there is"
+        raise ValueError(f"there is no operation, module or chapter {name!r}: {hint}")
+    return [entry for entry in entries if not wanted or wanted & entry.names]
 
 
 def measure_all(entries: Sequence[Entry], dtypes: Sequence[str], seed: int = 0) -> Iterator[Agreement]:
-    """Measure every run of every entry in every dtype, in processes, one a core; what comes is in that order."""
-    tasks = [(entry.name, run, dtype) for entry in entries for run in range(len(entry.runs)) for dtype in dtypes]
+    """Measure every run of every entry in every dtype, in processes; what comes is in that order."""
+    tasks = [(seed, entry.name, run, dtype) for entry in entries for run in range(len(entry.runs)) for dtype in dtypes]
+    return in_processes(_measure, tasks)
+
+
+def in_processes(function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Result]:
+    """What a function gives for each of these tasks, in processes, one a core; it comes in their order."""
     # Where a process can be copied, torch is imported once.
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
-    with ProcessPoolExecutor(min(_cores(), max(len(tasks), 1)), context, _start, (seed,)) as pool:
+    with ProcessPoolExecutor(min(_cores(), max(len(tasks), 1)), context, _start) as pool:
         try:
             with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # of threads: no child uses the parent's
-                agreements = pool.map(_measure, tasks)
-            yield from agreements
+                results = pool.map(function, tasks)
+            yield from results
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
 
 
-def _start(seed: int) -> None:
+def _start() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends what runs
     torch.set_num_threads(1)  # the arrays are small: more threads only wait for each other
-    _entries.update((entry.name, entry) for entry in catalogue(seed))
 
 
-def _measure(task: tuple[str, int, str]) -> Agreement:
-    name, run, dtype = task
-    return _entries[name].measure(run, dtype)
+def _measure(task: tuple[int, str, int, str]) -> Agreement:
+    seed, name, run, dtype = task
+    return _by_name(seed)[name].measure(run, dtype)
+
+
+@cache
+def _by_name(seed: int) -> dict[str, Entry]:
+    return {entry.name: entry for entry in catalogue(seed)}
 
 
 def _cores() -> int:

@@ -17,7 +17,7 @@ import manual
 from reference import __main__ as command
 from reference import accuracy, installation, markdown, page, report
 from reference.cases.activations import piecewise
-from reference.catalogue import DTYPES, Entry, catalogue
+from reference.catalogue import DTYPES, Entry, catalogue, choose
 from reference.record import Agreement, Quantity
 
 GOOD = ("relu", "nll_loss", "ReLU")
@@ -84,7 +84,7 @@ def test_one_dtype(capsys):
 
 
 def test_a_chapter_and_a_name():
-    chosen = command._choose(command._parser(), ["activations/piecewise/", "losses", "Linear"])
+    chosen = choose(["activations/piecewise/", "losses", "Linear"])
     names = {entry.name for entry in chosen}
     assert {"relu", "mse_loss", "cross_entropy", "Linear"} <= names
     assert names.isdisjoint({"linear", "tanh"})
