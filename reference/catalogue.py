@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
@@ -79,11 +79,16 @@ def choose(names: Sequence[str]) -> list[Entry]:
     known = {name for entry in entries for name in entry.names}
     wanted = {name.rstrip("/") for name in names}
     for name in sorted(wanted - known):
-        close = difflib.get_close_matches(name.lower(), {one.lower() for one in known})
-        matches = ", ".join(one for lower in close for one in sorted(known) if one.lower() == lower)
-        hint = f"did you mean {matches}?" if matches else "python -m reference --list shows what there is"
-        raise ValueError(f"there is no operation, module or chapter {name!r}: {hint}")
+        raise ValueError(f"there is no operation, module or chapter {name!r}: {hint(name, known)}")
     return [entry for entry in entries if not wanted or wanted & entry.names]
+
+
+def hint(name: str, known: Iterable[str]) -> str:
+    """What to do about a name that is not known."""
+    known = sorted(known)
+    close = difflib.get_close_matches(name.lower(), {one.lower() for one in known})
+    matches = ", ".join(one for lower in close for one in known if one.lower() == lower)
+    return f"did you mean {matches}?" if matches else "python -m reference --list shows what there is"
 
 
 def measure_all(entries: Sequence[Entry], dtypes: Sequence[str], seed: int = 0) -> Iterator[Agreement]:

@@ -11,7 +11,7 @@ from reference.case import Library
 
 
 def rotary_embedding(x: Tensor, base: float = 10_000.0, offset: int = 0) -> Tensor:
-    """Multiply pairs, as complex numbers, by turns whose angles come from double precision; what is shorter is multiplied in single."""
+    """Multiply pairs, as complex numbers, by turns whose angles come from double precision; half precision by single."""
     length, size = x.shape[-2:]
     frequency = base ** -(torch.arange(0, size, 2, dtype=torch.float64) / size)
     angle = torch.outer(torch.arange(offset, offset + length, dtype=torch.float64), frequency)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -15,6 +14,7 @@ from reference import structure
 from reference.agreement import compare
 from reference.case import Operation
 from reference.cases import OPERATIONS
+from reference.catalogue import hint
 from reference.checking.report import Report, Untried
 from reference.checking.trials import Given, NotTried, Trial, trials
 from reference.formats import format_of
@@ -84,9 +84,7 @@ def check(
 
 def _operation(name: str) -> Operation:
     if name not in OPERATIONS:
-        close = difflib.get_close_matches(str(name).lower(), OPERATIONS)
-        hint = f"did you mean {', '.join(close)}?" if close else "python -m reference --list shows what there is"
-        raise ValueError(f"check: there is no operation {name!r}: {hint}")
+        raise ValueError(f"check: there is no operation {name!r}: {hint(str(name), OPERATIONS)}")
     return OPERATIONS[name]
 
 
@@ -96,17 +94,16 @@ def _planned(operation: Operation, dtype: Any, labels: Iterable[str] | None, see
         return planned
     wanted, known = set(labels), [trial.label for trial in planned]
     for label in sorted(wanted.difference(known)):
-        hint = f"expected some of {', '.join(map(repr, difflib.get_close_matches(label, known) or known))}"
-        raise ValueError(f"check: {operation.name} has no case {label!r}: {hint}")
+        raise ValueError(f"check: {operation.name} has no case {label!r}; it has {', '.join(map(repr, known))}")
     return [trial for trial in planned if trial.label in wanted]
 
 
 def _gradients(operation: Operation, names: tuple[str, ...]) -> tuple[str, ...]:
-    """Names of gradients, or of the arguments whose gradients these are all."""
+    """The names, if they are those of gradients."""
     kinds = [parameter.kind for parameter in inspect.signature(operation.manual).parameters.values()]
     known = [f"grad_{i}" for i in range(kinds.count(inspect.Parameter.POSITIONAL_ONLY))]
     for name in names:
-        if name.partition(".")[0] not in known:
+        if name.partition(".")[0] not in known:  # grad_1.0 is one of the gradients of an argument that is a tuple
             raise ValueError(f"check: no_grad must name gradients of {operation.name}, {', '.join(known)}, got {name!r}")
     return names
 

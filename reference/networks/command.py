@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import importlib
-import sys
 from collections.abc import Sequence
 from typing import Any
 
 from torch import nn
 
+from reference.importing import imported
 from reference.networks.verification import verify
 
 EPILOG = """\
@@ -54,16 +53,9 @@ def main(arguments: Sequence[str]) -> int:
 
 def _made(parser: argparse.ArgumentParser, name: str) -> tuple[nn.Module, tuple[Any, ...], dict[str, Any]]:
     """What the factory of this name makes."""
-    home, colon, factory = name.partition(":")
-    if not (home and colon and factory):
-        parser.error(f"expected PACKAGE.MODULE:FACTORY, got {name!r}")
-    if "" not in sys.path:
-        sys.path.insert(0, "")
+    factory = imported(parser, name)
     try:
-        thing: Any = importlib.import_module(home)
-        for attribute in factory.split("."):
-            thing = getattr(thing, attribute)
-        made = thing()
+        made = factory()
     except Exception as error:
         parser.error(f"{name}: {type(error).__name__}: {error}")
     parts = made if isinstance(made, tuple) else (made,)
