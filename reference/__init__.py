@@ -5,14 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from reference.checking.adapters import from_jax as from_jax
+    from reference.checking.adapters import from_pair as from_pair
+    from reference.checking.adapters import from_torch as from_torch
     from reference.checking.check import check as check
     from reference.networks.verification import verify as verify
     from reference.training import train_together as train_together
 
-__all__ = ["check", "train_together", "verify"]
+__all__ = ["check", "from_jax", "from_pair", "from_torch", "train_together", "verify"]
 
 # Imported on use: they need torch and rich, which not every process may load, and whose absence commands explain
-_HOMES = {"check": "reference.checking.check", "train_together": "reference.training", "verify": "reference.networks.verification"}
+_HOMES = {
+    **dict.fromkeys(("from_jax", "from_pair", "from_torch"), "reference.checking.adapters"),
+    "check": "reference.checking.check",
+    "train_together": "reference.training",
+    "verify": "reference.networks.verification",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -105,12 +105,12 @@ class Call:
         self._uses = of_zero.noted
         self._outputs = structure.named(self.output, "output")
 
-    def results(self, grad_output: Any) -> dict[str, Any]:
-        """The outputs and the gradients."""
+    def results(self, grad_output: Any, again: bool = False) -> dict[str, Any]:
+        """The outputs and the gradients; this can be had once, unless autograd is told that it will be asked again."""
         cotangents = structure.named(grad_output, "output")
         outputs = {name: None if tensor is None else to_numpy(tensor) for name, tensor in self._outputs.items()}
         pairs = [(self._outputs[name], cotangent) for name, cotangent in cotangents.items() if cotangent is not None]
-        return outputs | self._gradients(pairs)
+        return outputs | self._gradients(pairs, again)
 
     def exactly(self, grad_output: Any) -> dict[str, Exact]:
         """The same as truth. The scale of an array is the largest of its elements', |J|ᵀ|g| or |y| + |J||x| with J the Jacobian,
@@ -120,7 +120,7 @@ class Call:
         of one that is said to be zero is 0, and its scale that of the functions which take the array, with the cotangent that
         arrives there.
         """
-        results = self.results(grad_output)
+        results = self.results(grad_output, again=True)
         scales: dict[str, Any] = {name: np.zeros(leaf.shape) for name, leaf in self._leaves.items()}
         for name, cotangent in structure.named(grad_output, "output").items():
             if cotangent is None:
@@ -155,16 +155,16 @@ class Call:
             leaves = list(self._leaves.values())
             grads = torch.autograd.grad(output, leaves, each, retain_graph=True, is_grads_batched=True, materialize_grads=True)
             return {name: to_numpy(grad).reshape(shape + grad.shape[1:]) for name, grad in zip(self._leaves, grads, strict=True)}
-        rows = [self._gradients([(output[index], np.ones(()))]) for index in np.ndindex(shape)]
+        rows = [self._gradients([(output[index], np.ones(()))], again=True) for index in np.ndindex(shape)]
         return {
             name: np.array([row[name] for row in rows]).reshape(shape + tuple(leaf.shape)) for name, leaf in self._leaves.items()
         }
 
-    def _gradients(self, pairs: list[tuple[torch.Tensor, Any]]) -> dict[str, Any]:
+    def _gradients(self, pairs: list[tuple[torch.Tensor, Any]], again: bool) -> dict[str, Any]:
         """The gradients that come from these outputs with these cotangents."""
-        reached = [(output, to_torch(cotangent).to(output.dtype)) for output, cotangent in pairs if output.requires_grad]
+        reached = [(output, to_torch(cotangent).to(output)) for output, cotangent in pairs if output.requires_grad]
         if not (reached and self._leaves):
             return {name: np.zeros(leaf.shape, to_numpy(leaf).dtype) for name, leaf in self._leaves.items()}
         outputs, cotangents = zip(*reached)
-        grads = torch.autograd.grad(outputs, list(self._leaves.values()), cotangents, retain_graph=True, materialize_grads=True)
+        grads = torch.autograd.grad(outputs, list(self._leaves.values()), cotangents, retain_graph=again, materialize_grads=True)
         return {name: to_numpy(grad) for name, grad in zip(self._leaves, grads, strict=True)}
