@@ -168,9 +168,8 @@ def from_jax(function: Function) -> Function:
 
         def backward(grad_output: Any) -> Any:
             filled = structure.leaves(_filled(grad_output, output))
-            given = structure.rebuild(output, map(cotangent, structure.leaves(output), filled))
             with precision():
-                grads = iter(vjp(given))
+                grads = iter(vjp(structure.rebuild(output, map(cotangent, structure.leaves(output), filled))))
             return structure.rebuild(arrays, [to_numpy(next(grads)) if structure.is_float(leaf) else None for leaf in leaves])
 
         return _plain("from_jax: the function", output, jax.Array, to_numpy), backward
