@@ -24,7 +24,8 @@ try:
     from manual.files import output_file, written_whole
     from reference import markdown, page, report
     from reference.catalogue import DTYPES, Entry, choose
-    from reference.networks import command
+    from reference.checking import command as check_command
+    from reference.networks import command as verify_command
     from reference.record import LIMIT, rule
     from reference.report import LostDigits, Row, Worst, short
 except ModuleNotFoundError as missing:
@@ -48,7 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: Sequence[str] | None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments[:1] == ["verify"]:
-        return command.main(arguments[1:])
+        return verify_command.main(arguments[1:])
+    if arguments[:1] == ["check"]:
+        return check_command.main(arguments[1:])
     parser = _parser()
     options = parser.parse_args(arguments)
     _require_different_files(parser, options)
@@ -88,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m reference",
         description="Hold every operation and module against the truth, torch beside it.",
         epilog="Exit status: 0 if everything agrees, 1 if anything disagrees, 2 for wrong usage. "
-        "A network of your own: python -m reference verify --help",
+        "A function of your own: python -m reference check --help. A network: python -m reference verify --help",
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help="operations, modules or chapters to run (default: everything)")
     parser.add_argument("--dtype", choices=DTYPES, help="run in this dtype alone")

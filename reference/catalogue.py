@@ -24,7 +24,8 @@ from reference.record import Agreement
 
 DTYPES = ("float64", "float32")
 Run = tuple[str, partial[Agreement]]  # a label, and what measures it in a dtype
-Task, Result = TypeVar("Task"), TypeVar("Result")
+Task = TypeVar("Task")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import numpy as np
 from reference import accuracy, agreement, structure
 from reference.agreement import Reference
 from reference.case import Case, Operation
-from reference.formats import format_of
+from reference.formats import HALF, format_of
 
 
 class Given(NamedTuple):
@@ -58,23 +58,26 @@ def trials(operation: Operation, dtype: Any, seed: int = 0) -> Iterator[Trial]:
 
 def _of_case(operation: Operation, case: Case, dtype: Any, seed: int) -> Given:
     arguments = case.build(operation.name, dtype, seed)
-    wide = case.build(operation.name, np.float64, seed)
-    for given, meant in zip(structure.leaves(arguments), structure.leaves(wide)):
-        if structure.is_float(given) and not _fits(given, meant):
-            raise NotTried(f"its numbers do not fit {dtype}")
+    misfit = NotTried(f"its numbers do not fit {dtype}")
+    if dtype.name in HALF and not _fit(arguments, case.build(operation.name, np.float64, seed)):
+        raise misfit
     try:
         reference = agreement.reference(operation, case, dtype, seed)
     except ZeroDivisionError:  # so far rounded, a number is where the formula has no value
-        raise NotTried(f"its numbers do not fit {dtype}") from None
+        raise misfit from None
     x = arguments[0] if operation.pointwise else None
     floor = agreement.allowed(case, partial(agreement.reference, operation, case, seed=seed), dtype) if case.ill_conditioned else 0
     return Given(arguments, reference, x, floor)
 
 
-def _fits(given: Any, meant: Any) -> bool:
-    """Whether rounding makes none of these numbers infinite or zero."""
-    given = given.astype(np.float64)
-    return bool(((np.isfinite(given) == np.isfinite(meant)) & ((given == 0) == (meant == 0))).all())
+def _fit(arguments: Any, meant: Any) -> bool:
+    """Whether rounding has made no number infinite or zero."""
+    pairs = zip(structure.leaves(structure.as_floats(arguments, np.float64)), structure.leaves(meant), strict=True)
+    return all(
+        ((np.isfinite(given) == np.isfinite(wide)) & ((given == 0) == (wide == 0))).all()
+        for given, wide in pairs
+        if structure.is_float(wide)
+    )
 
 
 def _of_sweep(operation: Operation, constants: accuracy.Constants, dtype: Any, where: str, seed: int) -> Given:

@@ -91,7 +91,7 @@ def test_the_mode_can_be_chosen(home, capsys):
     ("arguments", "words"),
     [
         ([], "required: PACKAGE.MODULE:FACTORY"),
-        (["factories_of_networks"], "expected PACKAGE.MODULE:FACTORY, got 'factories_of_networks'"),
+        (["factories_of_networks"], "expected PACKAGE.MODULE:NAME, got 'factories_of_networks'"),
         (["nowhere_at_all:good"], "nowhere_at_all:good: ModuleNotFoundError"),
         (["factories_of_networks:none"], "AttributeError"),
         (["factories_of_networks:fails"], "RuntimeError: no weights here"),
