@@ -76,6 +76,11 @@ class Agreement:
     complaints: tuple[str, ...] = ()
     torch_loses: str | None = ""
 
+    @property
+    def is_tail(self) -> bool:
+        """Whether it is a sweep, or a case in which torch itself loses digits."""
+        return self.torch_loses is None or any((quantity.torch_ratio or 0) > LIMIT for quantity in self.quantities)
+
 
 class Target:
     """The truth of one array as floats of a dtype are held against it: what rounds beyond the largest of them is infinite.

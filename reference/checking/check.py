@@ -16,9 +16,11 @@ from reference.case import Operation
 from reference.cases import OPERATIONS
 from reference.catalogue import hint
 from reference.checking.report import Report, Untried
-from reference.checking.trials import Given, NotTried, Trial, trials
+from reference.checking.trials import NotTried, Trial, trials
 from reference.formats import format_of
 from reference.record import LIMIT, Agreement, Record
+
+OF_TAILS = "left out with the tails"
 
 
 def check(
@@ -62,23 +64,16 @@ def check(
     console = Console(stderr=True)
     for trial in track(planned, operation.name, console=console, transient=True, disable=not console.is_terminal):
         try:
-            if trial.torch_loses != "" and not tails:
-                raise NotTried("it belongs to the tails")
-            with np.errstate(all="ignore"):  # what overflows in truth overflows here
-                given = trial.given()
-                arguments, constants = _fitted(operation, function, given.arguments, trial.constants)
-                output, grads = _run(operation, function, arguments, constants, given.reference.grad_output)
+            if trial.torch_loses is None and not tails:
+                raise NotTried(OF_TAILS)
+            agreement, reasons = _attempt(operation, function, trial, dtype, left_out, limit)
+            if agreement.is_tail and not tails:
+                raise NotTried(OF_TAILS)
         except NotTried as why:
             untried.append(Untried(trial.label, str(why)))
-            continue
-        record = Record(operation.name, trial.label, dtype, trial.torch_loses, given.reference.torch_is_judge)
-        record.limit = max(limit, given.floor)
-        if not isinstance(grads, tuple) or len(grads) < len(arguments):
-            got = f"a tuple of {len(grads)}" if isinstance(grads, tuple) else type(grads).__name__
-            record.complain(f"backward must return a tuple of gradients, one for each of the {len(arguments)} arrays, got {got}")
         else:
-            untried += [Untried(trial.label, reason) for reason in _hold(record, given, output, grads, left_out)]
-        agreements.append(record.agreement())
+            agreements.append(agreement)
+            untried += [Untried(trial.label, reason) for reason in reasons]
     return Report(operation.name, str(dtype), tuple(agreements), tuple(untried))
 
 
@@ -106,6 +101,33 @@ def _gradients(operation: Operation, names: tuple[str, ...]) -> tuple[str, ...]:
         if name.partition(".")[0] not in known:  # grad_1.0 is one of the gradients of an argument that is a tuple
             raise ValueError(f"check: no_grad must name gradients of {operation.name}, {', '.join(known)}, got {name!r}")
     return names
+
+
+def _attempt(
+    operation: Operation, function: Callable[..., Any], trial: Trial, dtype: Any, no_grad: tuple[str, ...], limit: float
+) -> tuple[Agreement, list[str]]:
+    """What is measured on a case or a sweep, and which of its gradients are not, with the reasons."""
+    with np.errstate(all="ignore"):  # what overflows in truth overflows here
+        given = trial.given()
+        arguments, constants = _fitted(operation, function, given.arguments, trial.constants)
+        output, grads = _run(operation, function, arguments, constants, given.reference.grad_output)
+    record = Record(operation.name, trial.label, dtype, trial.torch_loses, given.reference.torch_is_judge)
+    record.limit = max(limit, given.floor)
+    if not isinstance(grads, tuple) or len(grads) < len(arguments):
+        got = f"a tuple of {len(grads)}" if isinstance(grads, tuple) else type(grads).__name__
+        record.complain(f"backward must return a tuple of gradients, one for each of the {len(arguments)} arrays, got {got}")
+        return record.agreement(), []
+    left_out = {name for name in given.reference.torch if name in no_grad or name.partition(".")[0] in no_grad}
+    kept = {name: array for name, array in given.reference.torch.items() if name not in left_out}
+    beyond = compare(record, given.reference._replace(torch=kept), output, structure.named_gradients(grads), given.x)
+    for name in beyond:
+        if name.startswith("output"):
+            record.complain(f"{name}: the operation has no such output")
+    nothing = [name for name in beyond if name.startswith("grad") and name not in left_out]
+    reasons = [f"{name}: left out, as asked" for name in sorted(left_out)] + [
+        f"{name}: there is no truth of it" for name in nothing
+    ]
+    return record.agreement(), reasons
 
 
 def _fitted(
@@ -153,15 +175,3 @@ def _run(
         f"check: the function must return its output and a backward, as manual.{operation.name} does, got {type(made).__name__}; "
         "from_torch, from_jax and from_pair make such a function of what you have"
     )
-
-
-def _hold(record: Record, given: Given, output: Any, grads: tuple[Any, ...], no_grad: tuple[str, ...]) -> list[str]:
-    """Hold what came back against the truth; which gradients were not, and why."""
-    left_out = {name for name in given.reference.torch if name in no_grad or name.partition(".")[0] in no_grad}
-    kept = {name: array for name, array in given.reference.torch.items() if name not in left_out}
-    beyond = compare(record, given.reference._replace(torch=kept), output, structure.named_gradients(grads), given.x)
-    for name in beyond:
-        if name.startswith("output"):
-            record.complain(f"{name}: the operation has no such output")
-    nothing = [name for name in beyond if name.startswith("grad") and name not in left_out]
-    return [f"{name}: left out, as asked" for name in left_out] + [f"{name}: there is no truth of it" for name in nothing]

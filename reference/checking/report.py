@@ -51,7 +51,7 @@ class Report:
         """The outputs and gradients by name, with the cases they were measured on: ORDINARY ones, or the TAIL."""
         found: dict[str, list[tuple[Agreement, Quantity]]] = {}
         for agreement in self.agreements:
-            if (where == ORDINARY) == (agreement.torch_loses == ""):
+            if agreement.is_tail == (where == TAIL):
                 for quantity in agreement.quantities:
                     found.setdefault(quantity.name, []).append((agreement, quantity))
         return dict(sorted(found.items()))
