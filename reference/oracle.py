@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Container, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,17 @@ def forward(function: Callable[..., Any], arguments: tuple[Any, ...], constants:
     """Torch's output, without gradients."""
     with torch.no_grad():
         return structure.apply(to_numpy, function(*structure.apply(to_torch, arguments), **constants))
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch compute in one thread, where results do not depend on which of several is faster."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def narrowed(wide: Mapping[str, Any], results: Callable[[], dict[str, Any]]) -> dict[str, Any]:

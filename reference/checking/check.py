@@ -18,6 +18,7 @@ from reference.catalogue import hint
 from reference.checking.report import Report, Untried
 from reference.checking.trials import NotTried, Trial, trials
 from reference.formats import format_of
+from reference.oracle import one_thread
 from reference.record import LIMIT, Agreement, Record
 
 OF_TAILS = "left out with the tails"
@@ -108,7 +109,8 @@ def _attempt(
 ) -> tuple[Agreement, list[str]]:
     """What is measured on a case or a sweep, and which of its gradients are not, with the reasons."""
     with np.errstate(all="ignore"):  # what overflows in truth overflows here
-        given = trial.given()
+        with one_thread():
+            given = trial.given()
         arguments, constants = _fitted(operation, function, given.arguments, trial.constants)
         output, grads = _run(operation, function, arguments, constants, given.reference.grad_output)
     record = Record(operation.name, trial.label, dtype, trial.torch_loses, given.reference.torch_is_judge)

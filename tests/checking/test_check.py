@@ -4,6 +4,7 @@ import functools
 
 import numpy as np
 import pytest
+import torch
 
 import manual
 from reference import check, structure
@@ -287,6 +288,18 @@ def test_arrays_are_the_functions_own():
 
     assert not check("silu", in_place).agrees
     assert check("silu", manual.silu).agrees
+
+
+def test_threads_of_torch_are_left_as_they_were():
+    """Which of two numbers torch leaves in a cell depends on which of its threads is faster."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        for seed in range(20):
+            assert check("max_unpool1d", manual.max_unpool1d, cases="a cell twice", seed=seed).agrees
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize(
