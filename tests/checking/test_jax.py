@@ -1,0 +1,179 @@
+"""Functions of JAX held against the truth; `python -m nox -s jax` installs it and runs this."""
+
+import inspect
+from functools import partial
+
+import numpy as np
+import pytest
+
+import manual
+from reference import check, from_jax
+from reference.agreement import measure
+from reference.cases import OPERATIONS
+from reference.formats import FORMATS, format_of
+
+jax = pytest.importorskip("jax", reason="JAX is not installed; python -m nox -s jax installs it and runs these tests")
+jnp = jax.numpy
+
+
+def softmax(x, *, dim):
+    return jax.nn.softmax(x, axis=dim)
+
+
+def linear(x, weight, bias=None):
+    y = x @ weight.T
+    return y if bias is None else y + bias
+
+
+def lstm(x, hx, weights):
+    w_ih, w_hh, b_ih, b_hh = weights
+
+    def step(state, x_t):
+        h, c = state
+        i, f, g, o = jnp.split(x_t @ w_ih.T + b_ih + h @ w_hh.T + b_hh, 4, axis=-1)
+        c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
+        h = jax.nn.sigmoid(o) * jnp.tanh(c)
+        return (h, c), h
+
+    (h, c), y = jax.lax.scan(step, (hx[0][0], hx[1][0]), x)
+    return y, (h[None], c[None])
+
+
+def max_pool1d(x, *, kernel_size, stride=None, return_indices=False):
+    starts = np.arange(0, x.shape[-1] - kernel_size + 1, stride or kernel_size)
+    windows = x[..., starts[:, None] + np.arange(kernel_size)]
+    place = jnp.argmax(windows, axis=-1)
+    y = jnp.take_along_axis(windows, place[..., None], axis=-1)[..., 0]
+    return (y, place + starts) if return_indices else y
+
+
+def embedding(index, weight):
+    return weight[index]
+
+
+def dropout(x, *, p=0.5, training=True, mask=None):
+    return x * mask / (1 - p) if training else x
+
+
+FUNCTIONS = {  # with the number of ordinary cases that each takes
+    "silu": (jax.nn.silu, None),
+    "softmax": (softmax, ["ordinary", "first axis", "middle axis", "no batch", "batch of 0", "batch of 1", "axis of 1", "ties"]),
+    "linear": (linear, None),
+    "lstm": (lstm, ["two times, batch of 2", "three times"]),
+    "max_pool1d": (max_pool1d, ["width 2", "overlapping", "gaps", "ties"]),
+    "embedding": (embedding, ["words, some twice", "one axis", "batch of 0"]),
+    "dropout": (dropout, ["two axes", "p = 0.1", "evaluation"]),
+}
+
+
+@pytest.mark.parametrize("jitted", [False, True], ids=["as it is", "compiled"])
+@pytest.mark.parametrize("kind", ["float32", "float64", "bfloat16"])
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_ordinary_cases_agree(name, kind, jitted):
+    function, cases = FUNCTIONS[name]
+    constants = {"softmax": ["dim"], "max_pool1d": ["kernel_size", "stride", "return_indices"], "dropout": ["training"]}
+    if jitted:
+        function = jax.jit(function, static_argnames=constants.get(name))
+    report = check(name, from_jax(function), kind, cases, tails=False)
+    assert report.agrees, report
+    assert all("tails" in one.reason or "do not fit" in one.reason for one in report.untried), report
+    assert not jax.config.jax_enable_x64
+
+
+@pytest.mark.parametrize("name", ["silu", "softmax"])
+def test_tails_are_named(name):
+    report = check(name, from_jax(FUNCTIONS[name][0]))
+    wrong = [agreement for agreement in report.agreements if agreement.complaints]
+    assert wrong
+    assert all(agreement.torch_loses != "" for agreement in wrong)  # none is an ordinary case
+    points = {
+        "silu": "silu, tails: grad_0: r = {}, allowed 30: 0 at x = -90.0",
+        "softmax": "softmax, saturated, ±30: grad_0: r = {}",
+    }
+    assert points[name].partition("{}")[0] in str(report)
+    assert points[name].partition("{}")[2] in str(report)
+
+
+def test_none_in_a_cotangent_is_zeros():
+    operation = OPERATIONS["lstm"]
+    case = next(case for case in operation.cases if case.label == "three times")
+    assert measure(operation, case, "float32", from_jax(lstm)).complaints == ()
+
+
+def test_a_mistake_is_found():
+    def forgetful(x, *, dim):
+        p = jnp.exp(x - jax.lax.stop_gradient(x.max(axis=dim, keepdims=True)))
+        return p / jax.lax.stop_gradient(p.sum(axis=dim, keepdims=True))
+
+    report = check("softmax", from_jax(forgetful), cases=["ordinary", "first axis"])
+    assert [complaint.split(": ")[1] for complaint in report.complaints] == ["grad_0", "grad_0"]
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_arrays_keep_their_dtypes_and_integers_have_no_gradient(kind):
+    seen = {}
+
+    def function(x, index, nested, number, nothing, *, mask, noise, dim):
+        seen.update(locals())
+        return x[index] * nested[1][0], [jnp.argmax(x), x > 0]
+
+    numbers = np.ones(3, format_of(kind))
+    nested = [np.ones(2, format_of(kind)), (numbers[0:1],)]
+    constants = {"mask": numbers > 0, "noise": [numbers], "dim": (0, 1)}
+    output, backward = from_jax(function)(numbers, np.array([2, 0]), nested, 2.0, None, **constants)
+    assert [type(output), type(output[1])] == [tuple, tuple]
+    assert [output[0].dtype, output[1][0].dtype, output[1][1].dtype] == [numbers.dtype, np.int64, np.bool_]
+    assert all(isinstance(array, jax.Array) for array in (seen["x"], seen["index"], seen["mask"], *seen["noise"], *nested[1:0]))
+    assert seen["x"].dtype == seen["noise"][0].dtype == numbers.dtype
+    assert (seen["number"], seen["nothing"], seen["dim"]) == (2.0, None, (0, 1))
+    assert [type(seen["nested"]), type(seen["nested"][1])] == [list, tuple]
+    for cotangent in ((output[0], (None, None)), (output[0], None)):
+        grad_x, grad_index, (grad_first, (grad_second,)), grad_number, grad_nothing = backward(cotangent)
+        assert grad_x.tolist() == [1, 0, 1]
+        assert grad_second.tolist() == [2]
+        assert grad_first.tolist() == [0, 0]  # it leads nowhere
+        assert grad_index is grad_number is grad_nothing is None
+        assert grad_x.dtype == grad_first.dtype == grad_second.dtype == numbers.dtype
+
+
+@pytest.mark.parametrize("enabled", [False, True])
+@pytest.mark.parametrize("kind", ["float32", "float64"])
+def test_64_bits_are_a_matter_of_the_call(enabled, kind):
+    """What a function makes of its own has 64 bits where its arrays have, or where somebody said so; and that stays as it was."""
+    made = []
+
+    def function(x):
+        made.append(jnp.ones(2))
+        return x * 2
+
+    with jax.enable_x64(enabled):
+        output, backward = from_jax(function)(np.ones(2, kind))
+        (grad,) = backward(output)
+        assert jax.config.jax_enable_x64 is enabled
+    assert output.dtype == grad.dtype == kind
+    assert made[0].dtype == ("float64" if enabled or kind == "float64" else "float32")
+
+
+def test_a_packed_sequence():
+    """A named tuple goes in and out, and its integers have no gradient."""
+    numbers = np.array([[1.0], [2.0], [3.0]])
+    given = manual.PackedSequence(numbers, np.array([2, 1]))
+    output, backward = from_jax(lambda sequence: sequence._replace(data=2 * sequence.data))(given)
+    assert [type(output), *map(type, output)] == [tuple, np.ndarray, np.ndarray, type(None), type(None)]
+    (grad,) = backward((numbers, None, None, None))
+    assert isinstance(grad, manual.PackedSequence)
+    np.testing.assert_array_equal(grad.data, 2 * numbers)
+    assert grad.batch_sizes is None
+
+
+def test_the_signature_is_the_functions_own():
+    assert inspect.signature(from_jax(softmax)) == inspect.signature(softmax)
+    assert inspect.signature(from_jax(jax.jit(softmax))) == inspect.signature(softmax)
+    assert str(inspect.signature(from_jax(partial(softmax, dim=0)))) == "(x, *, dim=0)"
+
+
+def test_what_cannot_be_adapted_is_refused():
+    with pytest.raises(TypeError, match="is not a callable object"):
+        from_jax(None)
+    with pytest.raises(TypeError, match=r"^from_jax: the function must return Array, or a tuple of these, got dict$"):
+        from_jax(lambda x: {"y": x})(np.ones(2, np.float32))
