@@ -1,4 +1,4 @@
-"""Everything that is run, one session each: `python -m nox -s agreement`, and likewise tests, mutation, benchmarks, lint, types."""
+"""Everything that is run, one session each: `python -m nox -s agreement`, and likewise tests, jax, mutation, benchmarks, lint, types."""
 
 import nox
 
@@ -24,6 +24,13 @@ def tests(session: nox.Session) -> None:
     """Run the test suite, the tests of an operation in one process."""
     install(session, "tests")
     session.run("python", "-m", "pytest", "-n", "auto", "--dist", "loadgroup", *session.posargs)
+
+
+@nox.session
+def jax(session: nox.Session) -> None:
+    """Check functions of JAX, which the other sessions do without, by the truth."""
+    install(session, "tests,peers")
+    session.run("python", "-m", "pytest", "tests/checking/test_jax.py", "tests/test_readme.py", *session.posargs)
 
 
 @nox.session

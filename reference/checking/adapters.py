@@ -55,7 +55,7 @@ def from_pair(forward: Function, backward: Function) -> Function:
             grads = backward(_filled(grad_output, output), *arrays, **constants)
             return grads if isinstance(grads, tuple) else (grads,)
 
-        return _plain("from_pair: forward", output, (np.ndarray, np.generic), np.asarray), carry_back
+        return _plain(output, (np.ndarray, np.generic), np.asarray, "from_pair: forward must return arrays of NumPy"), carry_back
 
     return function
 
@@ -112,7 +112,7 @@ def from_torch(function: Function, device: str | torch.device = "cpu") -> Functi
                 raise
             wanted -= {name for name in wanted if is_refused(name)}
             unused = [call(wanted)]
-        output = _plain("from_torch: the function", unused[0].output, torch.Tensor, oracle.to_numpy)
+        output = _plain(unused[0].output, torch.Tensor, oracle.to_numpy, "from_torch: the function must return tensors")
 
         def backward(grad_output: Any) -> Any:
             try:
@@ -172,7 +172,7 @@ def from_jax(function: Function) -> Function:
                 grads = iter(vjp(structure.rebuild(output, map(cotangent, structure.leaves(output), filled))))
             return structure.rebuild(arrays, [to_numpy(next(grads)) if structure.is_float(leaf) else None for leaf in leaves])
 
-        return _plain("from_jax: the function", output, jax.Array, to_numpy), backward
+        return _plain(output, jax.Array, to_numpy, "from_jax: the function must return arrays of JAX"), backward
 
     return adapted
 
@@ -210,11 +210,10 @@ def _with_arrays(convert: Function, tree: Any) -> Any:
     return mapped(lambda leaf: convert(leaf) if isinstance(leaf, np.ndarray) else leaf, tree)
 
 
-def _plain(of: str, output: Any, kind: Any, to_numpy: Function) -> Any:
+def _plain(output: Any, kind: Any, to_numpy: Function, expected: str) -> Any:
     """An output as arrays, in plain tuples whatever its own are."""
     if isinstance(output, (tuple, list)):
-        return tuple(_plain(of, part, kind, to_numpy) for part in output)
+        return tuple(_plain(part, kind, to_numpy, expected) for part in output)
     if output is None or isinstance(output, kind):
         return None if output is None else to_numpy(output)
-    kinds = " or ".join(each.__name__ for each in (kind if isinstance(kind, tuple) else (kind,)))
-    raise TypeError(f"{of} must return {kinds}, or a tuple of these, got {type(output).__name__}")
+    raise TypeError(f"{expected}, or a tuple of them, got {type(output).__name__}")

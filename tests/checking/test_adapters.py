@@ -1,6 +1,7 @@
 """Adapters: what a pair and a function of torch's give through `check` is what they give by themselves."""
 
 import inspect
+import re
 import sys
 from functools import partial
 
@@ -109,16 +110,16 @@ def test_too_few_gradients():
 
 
 @pytest.mark.parametrize(
-    ("adapted", "kinds", "got"),
+    ("adapted", "expected", "got"),
     [
-        (from_pair(torch.from_numpy, grad_silu), "from_pair: forward must return ndarray or generic", "Tensor"),
-        (from_pair(lambda x: {"y": x}, grad_silu), "from_pair: forward must return ndarray or generic", "dict"),
-        (from_torch(lambda x: x.numpy(force=True)), "from_torch: the function must return Tensor", "ndarray"),
-        (from_torch(lambda x: (x, 1.0)), "from_torch: the function must return Tensor", "float"),
+        (from_pair(torch.from_numpy, grad_silu), "from_pair: forward must return arrays of NumPy", "Tensor"),
+        (from_pair(lambda x: {"y": x}, grad_silu), "from_pair: forward must return arrays of NumPy", "dict"),
+        (from_torch(lambda x: x.numpy(force=True)), "from_torch: the function must return tensors", "ndarray"),
+        (from_torch(lambda x: (x, 1.0)), "from_torch: the function must return tensors", "float"),
     ],
 )
-def test_what_is_no_output_is_refused(adapted, kinds, got):
-    with pytest.raises(TypeError, match=f"^{kinds}, or a tuple of these, got {got}$"):
+def test_what_is_no_output_is_refused(adapted, expected, got):
+    with pytest.raises(TypeError, match=f"^{expected}, or a tuple of them, got {got}$"):
         adapted(np.ones(2))
 
 
@@ -133,6 +134,19 @@ def test_torch_is_as_far_from_the_truth_as_it_is_by_itself(name, kind):
     quantities = [quantity for agreement in report.agreements for quantity in agreement.quantities]
     assert quantities
     assert all(quantity.ratio == quantity.torch_ratio for quantity in quantities if quantity.torch_ratio is not None)
+
+
+def layer_norm(x, weight=None, bias=None, *, normalized_shape, eps=1e-5):
+    return F.layer_norm(x, normalized_shape, weight, bias, eps)
+
+
+def test_layer_norm_of_torch_agrees_and_its_tail_is_named():
+    assert check("layer_norm", from_torch(layer_norm), tails=False).agrees
+    report = check("layer_norm", from_torch(layer_norm))
+    assert not report.untried
+    assert all(agreement.is_tail for agreement in report.agreements if agreement.complaints)
+    points = [re.match(r"(.*): grad_0: r = .*, allowed 30: .* at \[\d, \d\], in truth -?\d", each) for each in report.complaints]
+    assert {point[1] for point in points if point} == {"one feature", "far from 0", "far from 0, no weight"}
 
 
 class SiLU(torch.autograd.Function):
