@@ -1,4 +1,6 @@
-"""Everything that is run, one session each: `python -m nox -s agreement`, and likewise tests, jax, mutation, benchmarks, lint, types."""
+"""Everything that is run, one session each: `python -m nox -s agreement`, and likewise tests, jax, mutation, benchmarks, lint and
+types.
+"""
 
 import nox
 

@@ -17,7 +17,7 @@ from reference.record import rule
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-OPERATION, _, LOOP, MINIBATCHES, FREEZING, SAVING, TOGETHER, OWN, SEQUENCES, GRAPH, NETWORK = BLOCKS
+OPERATION, _, LOOP, MINIBATCHES, FREEZING, SAVING, TOGETHER, OWN, SEQUENCES, GRAPH, NETWORK, NUMPY, TORCH, JAX = BLOCKS
 
 
 def test_the_operation_shown_is_the_one_that_runs():
@@ -91,6 +91,23 @@ def test_a_graph(learnt):
 def test_a_network_verified(capsys):
     run(NETWORK)
     assert "TransformerEncoderLayer: all 14 agree" in capsys.readouterr().out
+
+
+def test_a_pair_of_numpy_checked(capsys):
+    run(NUMPY)
+    printed = capsys.readouterr().out
+    (found,) = re.findall(r"```text\n(✗ silu, .*)\n```", README)
+    assert found in printed.splitlines(), printed
+
+
+def test_a_function_of_torch_checked():
+    report = run(TORCH)["report"]
+    assert not [one for one in report.untried if "tails" not in one.reason]
+
+
+def test_a_function_of_jax_checked():
+    pytest.importorskip("jax", reason="JAX is not installed; python -m nox -s jax installs it and runs this test")
+    run(JAX)
 
 
 def test_an_operation_of_ones_own(learnt):
