@@ -65,8 +65,8 @@ def from_torch(function: Function, device: str | torch.device = "cpu") -> Functi
     language within one, what `torch.compile` returns. Every tensor is moved to the device.
 
     An argument from which autograd finds no way to the output has a gradient of zeros; one by which PyTorch refuses to
-    differentiate, as a weight of classes, has none. A second backward runs the forward anew: what is compiled can be gone back
-    through once alone.
+    differentiate, as the weight of a cross-entropy, has none. A second backward runs the forward anew, as a compiled function can
+    be gone back through once alone.
 
         class SiLU(torch.autograd.Function):
             @staticmethod
@@ -157,9 +157,9 @@ def from_jax(function: Function) -> Function:
         def precision() -> Any:
             return jax.enable_x64(True) if is_long else nullcontext()
 
-        def of_numbers(*numbers: Any) -> Any:
-            of = iter(numbers)
-            given = [next(of) if structure.is_float(leaf) else leaf for leaf in leaves]
+        def of_numbers(*traced: Any) -> Any:
+            new = iter(traced)
+            given = [next(new) if structure.is_float(leaf) else leaf for leaf in leaves]
             given = _with_arrays(jax.numpy.asarray, given)
             return function(*structure.rebuild(arrays, given), **_with_arrays(jax.numpy.asarray, constants))
 
@@ -177,9 +177,15 @@ def from_jax(function: Function) -> Function:
     return adapted
 
 
+def _of_tuple(pair: Any) -> Function:
+    if not isinstance(pair, tuple) or len(pair) != 2:
+        raise TypeError(f"a pair must be a tuple (forward, backward), got {type(pair).__name__}")
+    return from_pair(*pair)
+
+
 ADAPTERS: dict[str, Function] = {  # by their names on the command line
     "plain": lambda function: function,
-    "pair": lambda pair: from_pair(*pair),
+    "pair": _of_tuple,
     "torch": from_torch,
     "jax": from_jax,
 }

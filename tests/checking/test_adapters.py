@@ -290,6 +290,22 @@ def test_what_torch_refuses_to_differentiate_by_has_no_gradient(name, labels, wi
             assert {f"grad_{i}" for i in floats if grads[i] is None} == without
 
 
+@pytest.mark.parametrize(
+    "adapted", [from_torch(lambda x: F.silu(x).double()), from_pair(lambda x: silu(x).astype(float), grad_silu)]
+)
+def test_another_dtype_is_a_complaint(adapted):
+    report = check("silu", adapted, cases="ordinary")
+    assert report.complaints[0] == "ordinary: output must be float32 of shape (4, 5), got float64 of shape (4, 5)"
+
+
+def test_an_output_without_its_indices_is_a_complaint():
+    def function(x, *, return_indices, **constants):
+        return F.max_pool1d(x, **constants)
+
+    report = check("max_pool1d", from_torch(function), cases="indices")
+    assert {"indices: output.0 is missing", "indices: output.1 is missing"} <= set(report.complaints), report
+
+
 def test_another_error_of_torch_is_raised():
     with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
         from_torch(F.linear)(np.ones((2, 3)), np.ones((2, 4)))
@@ -337,6 +353,8 @@ def test_a_module_is_a_function_too():
 def test_adapters_by_name():
     assert ADAPTERS["plain"](silu) is silu
     assert ADAPTERS["pair"]((silu, grad_silu))(np.zeros(1))[1](np.ones(1))[0].tolist() == [0.5]
+    with pytest.raises(TypeError, match=r"a pair must be a tuple \(forward, backward\), got function"):
+        ADAPTERS["pair"](silu)
     assert ADAPTERS["torch"] is from_torch
     assert ADAPTERS["jax"] is from_jax
 
