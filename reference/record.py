@@ -12,12 +12,20 @@ from typing import Any
 import numpy as np
 
 from reference.exact import Exact, each, mp
-from reference.formats import finfo
+from reference.formats import HALF, finfo, format_of
 
 LIMIT = 30.0  # LAPACK's threshold
+HALF_LIMIT = (
+    4.0  # of a half precision, of which 30 units are an eighth of a value; what computes in single and rounds once has an r of 1
+)
 BESIDE_TORCH = 4.0  # an operation's worst r up to which there is nothing to win
 TIMES_TORCH = 1.5  # above that, how many times torch's worst r it may be
 ILL_CONDITIONED = 2.0  # how many times torch's r is allowed where the conditioning of a long composition forbids LIMIT
+
+
+def limit_of(dtype: Any) -> float:
+    """The r up to which a result in this dtype counts as right."""
+    return HALF_LIMIT if np.dtype(dtype).name in HALF else LIMIT
 
 
 def allowed_beside(torch_ratio: float) -> float:
@@ -79,7 +87,9 @@ class Agreement:
     @property
     def is_tail(self) -> bool:
         """Whether it is a sweep, or a case in which torch itself loses digits."""
-        return self.torch_loses is None or any((quantity.torch_ratio or 0) > LIMIT for quantity in self.quantities)
+        return self.torch_loses is None or any(
+            (quantity.torch_ratio or 0) > limit_of(format_of(self.dtype)) for quantity in self.quantities
+        )
 
 
 class Target:

@@ -11,7 +11,7 @@ from reference.checking.check import check
 from reference.checking.trials import trials
 from reference.formats import FORMATS
 from reference.importing import imported
-from reference.record import LIMIT
+from reference.record import HALF_LIMIT, LIMIT
 
 EPILOG = """\
 The adapter says what the name stands for:
@@ -47,7 +47,9 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--case", action="append", metavar="LABEL", help="try this case alone; may be given several times")
     parser.add_argument("--no-tails", action="store_true", help="leave out the sweeps, and cases on which PyTorch loses digits")
     parser.add_argument("--no-grad", action="append", default=[], metavar="NAME", help="a gradient the function lacks, as grad_1")
-    parser.add_argument("--limit", type=float, default=LIMIT, metavar="R", help=f"the r that is allowed (default: {LIMIT:g})")
+    parser.add_argument(
+        "--limit", type=float, metavar="R", help=f"the r that is allowed (default: {LIMIT:g}, {HALF_LIMIT:g} in half)"
+    )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="draw other numbers for every case (default: 0)")
     parser.add_argument("--list", action="store_true", help="list the cases and sweeps of the operation, and try nothing")
     options = parser.parse_args(arguments)

@@ -1,7 +1,6 @@
 """Published mistakes are found, in the cases and results that they spoil and in no others; what is right agrees on the same cases.
 
-What computes half precision in float32 and rounds once at the end has an r of 1 there, and of hardly more. So it is held to 2: with
-an r of 30 the layer norm that divides by n − 1, and is off by an eighth, would pass in bfloat16.
+What computes half precision in float32 and rounds once at the end has an r of 1 there, and of hardly more. So it is held to 2.
 """
 
 import pytest
