@@ -60,6 +60,6 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check types."""
-    install(session, "reference,weights")
+    install(session, "oracle")
     session.install("-c", "constraints.txt", "mypy")
     session.run("mypy")

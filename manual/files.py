@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Files and folders that are written whole or not at all."""
 
 import argparse
 import os
@@ -39,6 +39,32 @@ def written_whole(path: Path) -> Iterator[Path]:
         beside.replace(path.resolve())
     finally:
         beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def folder_written_whole(path: Path) -> Iterator[Path]:
+    """Another folder to write to, which takes the place of this one, and of all that it holds, at the end: whatever happens before,
+    this one stays as it was.
+    """
+    path = path.resolve()
+    if Path.cwd().is_relative_to(path):
+        raise ValueError(f"{path} cannot be replaced by those who stand in it: go elsewhere, or name another folder")
+    beside, old = _beside(path), _beside(path.with_name(f"old.{path.name}"))
+    beside.mkdir()
+    try:
+        yield beside
+        if path.exists():
+            shutil.copymode(path, beside)
+            path.replace(old)
+        try:
+            beside.replace(path)
+        except BaseException:
+            if old.exists():
+                old.replace(path)
+            raise
+    finally:
+        for folder in (beside, old):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _is_replaced(path: Path) -> bool:

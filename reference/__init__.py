@@ -9,15 +9,19 @@ if TYPE_CHECKING:
     from reference.checking.adapters import from_pair as from_pair
     from reference.checking.adapters import from_torch as from_torch
     from reference.checking.check import check as check
+    from reference.exchange.export import export as export
+    from reference.exchange.judge import judge as judge
     from reference.networks.verification import verify as verify
     from reference.training import train_together as train_together
 
-__all__ = ["check", "from_jax", "from_pair", "from_torch", "train_together", "verify"]
+__all__ = ["check", "export", "from_jax", "from_pair", "from_torch", "judge", "train_together", "verify"]
 
 # Imported on use: they need torch and rich, which not every process may load, and whose absence commands explain
 _HOMES = {
     **dict.fromkeys(("from_jax", "from_pair", "from_torch"), "reference.checking.adapters"),
     "check": "reference.checking.check",
+    "export": "reference.exchange.export",
+    "judge": "reference.exchange.judge",
     "train_together": "reference.training",
     "verify": "reference.networks.verification",
 }

@@ -17,7 +17,6 @@ try:
     import torch
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
     from rich.table import Table
     from rich.text import Text
 
@@ -26,6 +25,7 @@ try:
     from reference.catalogue import DTYPES, Entry, choose
     from reference.checking import command as check_command
     from reference.networks import command as verify_command
+    from reference.progress import progress
     from reference.record import LIMIT, rule
     from reference.report import LostDigits, Row, Worst, short
 except ModuleNotFoundError as missing:
@@ -52,6 +52,8 @@ def _run(arguments: Sequence[str] | None) -> int:
         return verify_command.main(arguments[1:])
     if arguments[:1] == ["check"]:
         return check_command.main(arguments[1:])
+    if arguments[:1] in (["export"], ["judge"]):
+        return _exchange(arguments[0], arguments[1:])
     parser = _parser()
     options = parser.parse_args(arguments)
     _require_different_files(parser, options)
@@ -86,12 +88,25 @@ def _run(arguments: Sequence[str] | None) -> int:
     return 0 if agrees else 1
 
 
+def _exchange(name: str, arguments: Sequence[str]) -> int:
+    """A command that needs more packages: the exit status."""
+    try:
+        from reference.exchange import command
+
+        return {"export": command.export_main, "judge": command.judge_main}[name](arguments)
+    except ModuleNotFoundError as missing:
+        said = f"python -m reference {name}: {missing.name} is missing; install it with: {how_to_install('oracle')}"
+        print(said, file=sys.stderr)  # noqa: T201
+        return 2
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m reference",
         description="Hold every operation and module against the truth, torch beside it.",
         epilog="Exit status: 0 if everything agrees, 1 if anything disagrees, 2 for wrong usage. "
-        "A function of your own: python -m reference check --help. A network: python -m reference verify --help",
+        "A function of your own: python -m reference check --help. A network: python -m reference verify --help. "
+        "For programs in other languages: python -m reference export --help, python -m reference judge --help",
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help="operations, modules or chapters to run (default: everything)")
     parser.add_argument("--dtype", choices=DTYPES, help="run in this dtype alone")
@@ -113,11 +128,8 @@ def _require_different_files(parser: argparse.ArgumentParser, options: argparse.
 
 
 def _measure(entries: Sequence[Entry], dtypes: Sequence[str], seed: int) -> list[Row]:
-    console = Console(stderr=True)
-    columns = BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}")
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("", total=sum(len(entry.runs) for entry in entries) * len(dtypes))
-        return report.measure(entries, dtypes, seed, lambda name: progress.update(task, advance=1, description=name))
+    with progress(sum(len(entry.runs) for entry in entries) * len(dtypes)) as done:
+        return report.measure(entries, dtypes, seed, done)
 
 
 def _print_list(console: Console, entries: Sequence[Entry]) -> None:

@@ -7,7 +7,7 @@ dtype. `rule` says how large it may be.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -105,12 +105,13 @@ class Target:
         smallest, u = mp.mpf(float(info.smallest_normal)), mp.mpf(float(info.eps)) / 2
         beyond = mp.ldexp(2 - u, info.maxexp - 1)  # half a unit above the largest number
 
-        def unit(true: Any, scale: Any) -> Any:
-            return u * max(scale if mp.isfinite(scale) else abs(true), smallest) if mp.isfinite(true) else u
+        def of_float(true: Any, scale: Any) -> Any:
+            return max(scale if mp.isfinite(scale) else abs(true), smallest) if mp.isfinite(true) else mp.one
 
         self.truth = each(lambda true: mp.sign(true) * mp.inf if abs(true) >= beyond else true)(exact.value)
         self.finite = each(mp.isfinite)(self.truth).astype(bool)
-        units = each(unit, 2)(self.truth, exact.scale)
+        self.scale = each(of_float, 2)(self.truth, exact.scale)
+        units = each(lambda scale: u * scale)(self.scale)
         self._exponent = each(mp.mag)(units).astype(int)
         divided = each(lambda x, e: mp.ldexp(x, -int(e)), 2)
         true = divided(self.truth, self._exponent)
@@ -123,6 +124,10 @@ class Target:
             ratios = self._distance(got) / self._unit
         as_expected = (got == self._high) | (np.isnan(got) & np.isnan(self._high))
         return np.where(self.finite & np.isfinite(got), ratios, np.where(as_expected, 0, np.inf))
+
+    def as_floats(self) -> tuple[Any, Any]:
+        """Truth and scale rounded to float64; a scale beyond its largest number counts as that."""
+        return self.truth.astype(float), np.minimum(self.scale.astype(float), np.finfo(np.float64).max)
 
     def error(self, got: Any) -> float:
         """Max |got − truth| / max |truth| over what is finite in the truth; 0 where that is below all normal numbers."""
@@ -146,6 +151,18 @@ class Target:
         return abs(np.ldexp(got.astype(float), -self._exponent) - self._high - self._low)
 
 
+class Standard(Protocol):
+    """What an array is held against: the truth, a `Target` or what else measures r."""
+
+    truth: Any
+
+    def ratios(self, got: Any) -> Any:
+        """The ratio r of each element."""
+
+    def error(self, got: Any) -> float:
+        """The error relative to the largest true value."""
+
+
 class Record:
     """Collects what is measured on one case, where r may be as large as `limit`."""
 
@@ -160,7 +177,7 @@ class Record:
         """Note what is wrong."""
         self.complaints.append(complaint)
 
-    def compare(self, name: str, ours: Any, theirs: Any, target: Target | None, x: Any = None) -> None:
+    def compare(self, name: str, ours: Any, theirs: Any, target: Standard | None, x: Any = None) -> None:
         """Hold an array of ours and torch's, if it has one, against the truth; `x` is the input that belongs to each element, if
         one does.
 
@@ -186,7 +203,7 @@ class Record:
             return
         self._measure(name, ours, theirs, target, x)
 
-    def _measure(self, name: str, ours: Any, theirs: Any, target: Target, x: Any) -> None:
+    def _measure(self, name: str, ours: Any, theirs: Any, target: Standard, x: Any) -> None:
         smallest = float(finfo(self.dtype).smallest_subnormal)
 
         def element(ratios: Any) -> Element:
