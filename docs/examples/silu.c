@@ -120,6 +120,15 @@ static int find(const struct file *file, int number, const char *name, struct ar
     return 1;
 }
 
+/* The number of cases: each has a first argument. */
+static int count_cases(const struct file *file)
+{
+    int cases = 0;
+    for (const char *at = file->header; (at = strstr(at, "/arguments/0\":")); at++)
+        cases++;
+    return cases;
+}
+
 static struct array expect(const struct file *file, int number, const char *name)
 {
     struct array array;
@@ -204,12 +213,16 @@ int main(int argc, char **argv)
         stop("expected EXPORT/silu.safetensors, and perhaps a file for the results", "usage");
     struct file file = read_file(argv[1]);
     struct results results = {NULL, NULL, 0, 0};
-    struct array x;
     double worst = 0;
-    int number = 0;
+    int cases = count_cases(&file), done = 0;
+    if (cases == 0)
+        stop("holds no case", argv[1]);
 
-    /* The cases of silu are numbered without a gap; where some are left out, the manifest has the numbers. */
-    for (; find(&file, number, "arguments/0", &x); number++) {
+    for (int number = 0; done < cases; number++) {
+        struct array x;
+        if (!find(&file, number, "arguments/0", &x))
+            continue; /* a case that is left out, for a reason that stands in the manifest */
+        done++;
         struct array cotangent = expect(&file, number, "cotangents/output");
         if (cotangent.count != x.count)
             stop("is of another size", "cotangents/output");
@@ -228,10 +241,8 @@ int main(int argc, char **argv)
         free(y);
         free(grad_x);
     }
-    if (number == 0)
-        stop("holds no case", argv[1]);
     if (argc == 3)
         write_file(&results, argv[2]);
-    printf("the worst r of %d cases is %.3g, allowed %g\n", number, worst, LIMIT);
+    printf("the worst r of %d cases is %.3g, allowed %g\n", cases, worst, LIMIT);
     return worst <= LIMIT ? 0 : 1;
 }

@@ -17,7 +17,7 @@ from manual.files import folder_written_whole
 from reference.case import Operation
 from reference.cases import OPERATIONS
 from reference.catalogue import choose, in_processes
-from reference.exchange.manifest import Task, Unwritable, Written, count, written
+from reference.exchange.manifest import LeftOut, Task, Written, count, written
 from reference.exchange.reading import FORMAT, INDEX, VERSION, Export, RefusedError, digest, read_index, sealed, text
 from reference.exchange.tensors import packed
 from reference.formats import finfo, format_of
@@ -93,7 +93,7 @@ def _require_replaceable(path: Path) -> None:
 
 
 def _collected(
-    operation: Operation, dtype: str, results: Iterator[Written | Unwritable], done: Callable[[str], None]
+    operation: Operation, dtype: str, results: Iterator[Written | LeftOut], done: Callable[[str], None]
 ) -> tuple[list[dict[str, Any]], list[dict[str, str]], dict[str, Array]]:
     """The cases of an operation, those that are left out, and all arrays."""
     cases: list[dict[str, Any]] = []
@@ -101,7 +101,7 @@ def _collected(
     arrays: dict[str, Array] = {}
     for _ in range(count(operation, dtype)):
         result = next(results)
-        if isinstance(result, Unwritable):
+        if isinstance(result, LeftOut):
             left_out.append(result._asdict())
         else:
             cases.append(result.entry)

@@ -37,15 +37,11 @@ class Written(NamedTuple):
     arrays: dict[str, Array]
 
 
-class Unwritable(NamedTuple):
-    """A case that no file can hold, and why."""
+class LeftOut(NamedTuple):
+    """A case that is not written, and why."""
 
     label: str
     reason: str
-
-
-class _UnwritableError(Exception):
-    """What cannot be written down, and why."""
 
 
 def count(operation: Operation, dtype: str) -> int:
@@ -53,16 +49,17 @@ def count(operation: Operation, dtype: str) -> int:
     return sum(1 for _ in trials(operation, dtype))
 
 
-def written(task: Task) -> Written | Unwritable:
+def written(task: Task) -> Written | LeftOut:
     """A case as files hold it."""
     trial = next(islice(trials(OPERATIONS[task.operation], task.dtype, task.seed), task.number, None))
     sheet = _Sheet(task.number)
     try:
         constants = {name: sheet.noted(f"constants/{name}", value) for name, value in trial.constants.items()}
-        given = trial.given()
+        with np.errstate(over="ignore"):  # numbers that are too large for the dtype leave the case out
+            given = trial.given()
         arguments = [sheet.noted(f"arguments/{i}", argument) for i, argument in enumerate(given.arguments)]
-    except (_UnwritableError, NotTried) as problem:
-        return Unwritable(trial.label, str(problem))
+    except NotTried as why:
+        return LeftOut(trial.label, str(why))
     entry = {
         "case": task.number,
         "label": trial.label,
@@ -105,7 +102,8 @@ class _Sheet:
         if dataclasses.is_dataclass(value) and not callable(value):
             fields = dataclasses.asdict(value)
             return {"options": {field: self.noted(f"{name}.{field}", part) for field, part in fields.items()}}
-        raise _UnwritableError(f"{name.partition('/')[2]} is a function, which no file can hold")
+        kind = "function" if callable(value) else type(value).__name__
+        raise NotTried(f"{name.partition('/')[2]} is a {kind}, which no file can hold")
 
     def results(self, reference: Reference) -> dict[str, list[dict[str, Any]]]:
         """What is expected: outputs, each with its cotangent, and gradients."""
