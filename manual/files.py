@@ -53,18 +53,18 @@ def folder_written_whole(path: Path) -> Iterator[Path]:
     beside.mkdir()
     try:
         yield beside
-        if path.exists():
-            shutil.copymode(path, beside)
-            path.replace(old)
         try:
+            if path.exists():
+                shutil.copymode(path, beside)
+                path.replace(old)
             beside.replace(path)
         except BaseException:
-            if old.exists():
+            if old.exists() and not path.exists():
                 old.replace(path)
             raise
+        shutil.rmtree(old, ignore_errors=True)
     finally:
-        for folder in (beside, old):
-            shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(beside, ignore_errors=True)
 
 
 def _is_replaced(path: Path) -> bool:

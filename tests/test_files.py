@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from manual.files import output_file, written_whole
+from manual.files import folder_written_whole, output_file, written_whole
 
 
 @pytest.fixture(params=["absent", "there", "a link"])
@@ -74,3 +74,66 @@ def test_what_cannot_be_written_is_refused(tmp_path, monkeypatch, name, why):
     Path("file").touch()
     with pytest.raises(argparse.ArgumentTypeError, match=f"^cannot write {name}: {why}$"):
         output_file(name)
+
+
+@pytest.fixture(params=["absent", "there", "a link"])
+def folder(request, tmp_path):
+    folder = tmp_path / "place" / "folder"
+    folder.parent.mkdir()
+    there = folder
+    if request.param == "a link":
+        there = tmp_path / "elsewhere"
+        folder.symlink_to(there)
+    if request.param != "absent":
+        there.mkdir(mode=0o750)
+        (there / "old.txt").write_text("old", encoding="utf-8")
+    return folder
+
+
+def files_of(folder):
+    return {str(path.relative_to(folder)) for path in folder.rglob("*")}
+
+
+def write(folder, error=None):
+    with folder_written_whole(folder) as new:
+        (new / "new.txt").write_text("new", encoding="utf-8")
+        if error:
+            raise error
+
+
+def test_a_folder_takes_the_place_of_another(folder):
+    is_link, mode = folder.is_symlink(), folder.stat().st_mode if folder.exists() else None
+    write(folder)
+    assert files_of(folder) == {"new.txt"}
+    assert folder.is_symlink() == is_link
+    assert mode in (None, folder.stat().st_mode)
+    assert files_of(folder.parent) - {"folder/new.txt"} == {"folder"}
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
+def test_until_all_of_a_folder_is_written_nothing_changes(folder, error):
+    before = files_of(folder.parents[1])
+    with pytest.raises(error):
+        write(folder, error)
+    assert files_of(folder.parents[1]) == before
+
+
+def test_a_folder_that_cannot_take_its_place_leaves_the_old_one(folder, monkeypatch):
+    before, replace = files_of(folder.parents[1]), Path.replace
+
+    def fail(path, target):
+        if (path / "new.txt").exists():
+            raise OSError("no room")
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(OSError, match="no room"):
+        write(folder)
+    assert files_of(folder.parents[1]) == before
+
+
+def test_a_folder_is_not_replaced_by_those_who_stand_in_it(folder, monkeypatch):
+    (folder.resolve() / "within").mkdir(parents=True)
+    monkeypatch.chdir(folder / "within")
+    with pytest.raises(ValueError, match="cannot be replaced by those who stand in it"):
+        write(folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 from collections.abc import Callable, Iterator, Sequence
 from importlib.resources import files
@@ -49,7 +50,7 @@ def export(
     """
     if isinstance(names, str):
         raise TypeError(f"export: names must be a list of names, got {names!r}")
-    operations, dtype, path = chosen(names or ()), format_of(dtype).name, Path(directory)
+    operations, dtype, seed, path = chosen(names or ()), format_of(dtype).name, operator.index(seed), Path(directory)
     _require_replaceable(path)
     tasks = [Task(operation.name, number, dtype, seed) for operation in operations for number in range(count(operation, dtype))]
     with folder_written_whole(path) as folder:
@@ -72,6 +73,7 @@ def export(
             "files": {file.name: digest(file) for file in sorted(folder.iterdir())},
         }
         (folder / INDEX).write_bytes(sealed(index))
+        _require_replaceable(path)  # still so, after minutes
     return Export(path)
 
 

@@ -121,7 +121,7 @@ def _agreement(
             came = f"{ours.dtype} of shape {ours.shape}"
             record.complain(f"{result['name']} must be {expected_dtype}, of shape {true.shape}, got {came}")
             continue
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             ours = ours.astype(dtype)
         if result["scale"] is None:
             record.compare(result["name"], ours, true, None)

@@ -52,7 +52,7 @@ def count(operation: Operation, dtype: str) -> int:
 def written(task: Task) -> Written | LeftOut:
     """A case as files hold it."""
     trial = next(islice(trials(OPERATIONS[task.operation], task.dtype, task.seed), task.number, None))
-    sheet = _Sheet(task.number)
+    sheet = Sheet(task.number)
     try:
         constants = {name: sheet.noted(f"constants/{name}", value) for name, value in trial.constants.items()}
         with np.errstate(over="ignore"):  # numbers that are too large for the dtype leave the case out
@@ -73,7 +73,7 @@ def written(task: Task) -> Written | LeftOut:
     return Written(entry, sheet.arrays)
 
 
-class _Sheet:
+class Sheet:
     """Collects the arrays of a case; what it returns stands in the manifest."""
 
     def __init__(self, number: int) -> None:

@@ -11,7 +11,9 @@ import pytest
 
 from reference import agreement, export
 from reference.cases import OPERATIONS
+from reference.checking.trials import NotTried
 from reference.exchange import reading
+from reference.exchange.manifest import Sheet
 from reference.exchange.reading import Export
 from tests.exchange.reader import arrays_of, manifest_of
 
@@ -43,7 +45,7 @@ def valid(exported):
     jsonschema.Draft202012Validator.check_schema(schema)
     return {
         kind: jsonschema.Draft202012Validator({"$ref": f"#/$defs/{kind}", "$defs": schema["$defs"]}).validate
-        for kind in ("index", "manifest")
+        for kind in ("index", "manifest", "argument", "constant")
     } | {"either": jsonschema.Draft202012Validator(schema).validate}
 
 
@@ -53,6 +55,20 @@ def test_every_document_has_the_schema(exported, valid):
     valid["either"](index)
     for operation in Export(exported).operations:
         valid["manifest"](manifest_of(exported, operation))
+
+
+def test_every_argument_and_constant_of_the_catalogue_can_be_written_down_or_is_a_function(valid):
+    for operation in OPERATIONS.values():
+        for case in operation.cases:
+            sheet = Sheet(0)
+            for i, argument in enumerate(case.build(operation.name, "float32")):
+                valid["argument"](sheet.noted(f"arguments/{i}", argument))
+            for name, value in case.constants.items():
+                if name == "distance_function" and value is not None:
+                    with pytest.raises(NotTried, match="distance_function is a function, which no file can hold"):
+                        sheet.noted(f"constants/{name}", value)
+                else:
+                    valid["constant"](sheet.noted(f"constants/{name}", value))
 
 
 def test_the_schema_says_what_is_needed(exported, valid):

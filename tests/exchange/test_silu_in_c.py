@@ -1,14 +1,18 @@
 """The example in C compiles without a warning, is right, and with a mistake is found out, by itself and by `judge`."""
 
+import os
+import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from reference import judge
 
-SOURCE = Path(__file__).parents[2] / "docs" / "examples" / "silu.c"
+ROOT = Path(__file__).parents[2]
+SOURCE = ROOT / "docs" / "examples" / "silu.c"
 COMPILER = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
 STRICT = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-O2"]
 
@@ -76,3 +80,16 @@ def test_what_it_cannot_read_is_exit_status_2(exported, compiled, tmp_path):
         status, _, err = run(compiled / "right", *arguments)
         assert status == 2
         assert message in err
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="README calls the compiler cc")
+def test_what_readme_shows_is_so(tmp_path):
+    section = (ROOT / "README.md").read_text(encoding="utf-8").partition("### In another language")[2]
+    (commands,) = re.findall(r"```sh\n(.*?)```", section.partition("\n## ")[0], re.DOTALL)
+    (tmp_path / "docs").symlink_to(ROOT / "docs")
+    surroundings = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        ["sh", "-e", "-c", commands], cwd=tmp_path, env=surroundings, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[-1].startswith("✓ 1 of 1 operation tried: all agree")
