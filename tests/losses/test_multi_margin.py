@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pytest
+import torch
 
 import manual
 from reference.cases import OPERATIONS
@@ -125,3 +126,15 @@ def test_classes_must_be_integers(name, target):
         getattr(manual, name)(FLOATS, target)
     with pytest.raises(RuntimeError):
         forward(OPERATIONS[name].torch, (FLOATS, target), {})
+
+
+@pytest.mark.parametrize("which", ["multi_margin_loss", "multilabel_margin_loss"])
+def test_what_torch_leaves_unwritten_is_nan(which):
+    """Otherwise it is what memory held a moment ago."""
+    operation = OPERATIONS[which]
+    (case,) = (case for case in operation.cases if case.label == "batch of 0, sum")
+    for number in (7.0, -3.0):
+        memory = [torch.full((size,), number) for size in range(1, 64) for _ in range(20)]
+        del memory
+        assert np.isnan(forward(operation.torch, case.build(which, "float32"), case.constants))
+    assert not torch.are_deterministic_algorithms_enabled()

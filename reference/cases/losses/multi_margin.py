@@ -1,6 +1,9 @@
 """Cases of the losses that ask for a margin between the classes."""
 
+from typing import Any
+
 import numpy as np
+import torch
 import torch.nn.functional as F
 
 import manual
@@ -44,6 +47,21 @@ def _multilabel_soft_margin_loss(x, target, weight=None, reduction="mean"):
 
 
 _UNWRITTEN = "it leaves the result over no samples unwritten"
+
+
+def _filled(loss):
+    """A loss of torch with NaN where torch leaves a result unwritten, in place of what memory held before, another at each run."""
+
+    def call(*arrays: Any, **constants: Any):
+        before = torch.are_deterministic_algorithms_enabled()
+        torch.use_deterministic_algorithms(True)
+        try:
+            return loss(*arrays, **constants)
+        finally:
+            torch.use_deterministic_algorithms(before)
+
+    return call
+
 
 _multi_cases = (
     *(
@@ -147,7 +165,7 @@ _multilabel_soft_cases = (
 OPERATIONS = (
     Operation(
         manual.multi_margin_loss,
-        lambda x, target, weight=None, **constants: F.multi_margin_loss(x, target, weight=weight, **constants),
+        _filled(lambda x, target, weight=None, **constants: F.multi_margin_loss(x, target, weight=weight, **constants)),
         _multi_margin_loss,
         cases=_multi_cases,
         small=Case("64 × 128", (normal(64, 128), classes(128, 64))),
@@ -155,7 +173,7 @@ OPERATIONS = (
     ),
     Operation(
         manual.multilabel_margin_loss,
-        F.multilabel_margin_loss,
+        _filled(F.multilabel_margin_loss),
         _multilabel_margin_loss,
         cases=_multilabel_cases,
         small=Case("64 × 128, 3 labels each", (normal(64, 128), _listed(64, 128, 3))),
