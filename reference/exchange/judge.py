@@ -56,7 +56,7 @@ def judge(directory: str | os.PathLike[str], results: str | os.PathLike[str]) ->
 
     `results` is a directory of files called as those of the export, `silu.safetensors`, in which results have the names that the
     truth has there: `0/output`, `0/grad_0`. They are in the dtype of the export, or in a longer one, from which they are rounded.
-    What is missing is untried; what has no counterpart in the export is wrong.
+    What is missing, or was left out of the export, is untried; what has no counterpart in the export is wrong.
     """
     export, folder = Export(directory), Path(results)
     if not folder.is_dir():
@@ -66,8 +66,8 @@ def judge(directory: str | os.PathLike[str], results: str | os.PathLike[str]) ->
     for name in export.operations:
         manifest = export.manifest(name)
         if name not in found:
-            untried = (Untried(case["label"], f"there is no {name}{SUFFIX}") for case in manifest["cases"])
-            reports.append(Report(name, export.dtype, (), tuple(untried)))
+            untried = [Untried(case["label"], f"there is no {name}{SUFFIX}") for case in manifest["cases"]]
+            reports.append(Report(name, export.dtype, (), (*untried, *_left_out(manifest))))
             continue
         try:
             got = unpacked(found[name].read_bytes())
@@ -78,6 +78,11 @@ def judge(directory: str | os.PathLike[str], results: str | os.PathLike[str]) ->
         complaint = f"the export has no operation {name!r}: {hint(name, export.operations)}"
         reports.append(Report(name, export.dtype, (_wrong(name, export.dtype, f"{name}{SUFFIX}", [complaint]),)))
     return reports
+
+
+def _left_out(manifest: Mapping[str, Any]) -> list[Untried]:
+    """The cases that nobody can try who has nothing but the export."""
+    return [Untried(case["label"], f"left out of the export, as {case['reason']}") for case in manifest["left_out"]]
 
 
 def _wrong(operation: str, dtype: str, where: str, complaints: list[str]) -> Agreement:
@@ -100,7 +105,7 @@ def _report(manifest: Mapping[str, Any], expected: Mapping[str, Array], got: Map
     if surplus or not agreements:
         complaints = [f"{name} is no result of the export" for name in surplus] or ["it holds no result of the export"]
         agreements.append(_wrong(operation, dtype, f"{operation}{SUFFIX}", complaints))
-    return Report(operation, dtype, tuple(agreements), tuple(untried))
+    return Report(operation, dtype, tuple(agreements), (*untried, *_left_out(manifest)))
 
 
 def _agreement(

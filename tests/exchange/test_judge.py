@@ -29,7 +29,8 @@ def test_manual_agrees_with_an_r_that_is_the_same_as_measured(exported, ours, tm
         operation = CATALOGUE[report.operation]
         manifest, arrays = manifest_of(exported, report.operation), arrays_of(exported, report.operation)
         assert report.agrees
-        assert not report.untried
+        left_out = [(case["label"], f"left out of the export, as {case['reason']}") for case in manifest["left_out"]]
+        assert [(one.case, one.reason) for one in report.untried] == left_out
         assert [agreement.case for agreement in report.agreements] == [case["label"] for case in manifest["cases"]]
         for case, of_case in zip(manifest["cases"], report.agreements, strict=True):
             results = {result["name"]: result for result in (*case["outputs"], *case["gradients"])}
@@ -125,15 +126,15 @@ def test_a_longer_format_is_rounded(exported, ours, tmp_path):
 
 def test_half_precision_need_not_be_written(tmp_path):
     """Results in float32 are judged as bfloat16; the truth of a case is off by less than its unit."""
-    export(tmp_path / "export", ["hardtanh"], "bfloat16")
+    export(tmp_path / "export", ["relu6"], "bfloat16")
     reports = judge(tmp_path / "export", tmp_path / "export")
     assert [report.agrees for report in reports] == [True]
     assert reports[0].dtype == "bfloat16"
-    arrays = unpacked((tmp_path / "export" / "hardtanh.safetensors").read_bytes())
+    arrays = unpacked((tmp_path / "export" / "relu6.safetensors").read_bytes())
     wide = {name: array.astype(np.float32) for name, array in arrays.items() if name.split("/")[1] in ("output", "grad_0")}
-    (report,) = judged(tmp_path / "export", tmp_path / "results", hardtanh=wide)
+    (report,) = judged(tmp_path / "export", tmp_path / "results", relu6=wide)
     assert report.agrees
-    (report,) = judged(tmp_path / "export", tmp_path / "results", hardtanh=wide | {"0/output": wide["0/output"] * 1.5})
+    (report,) = judged(tmp_path / "export", tmp_path / "results", relu6=wide | {"0/output": wide["0/output"] * 1.5})
     assert not report.agrees
 
 
@@ -151,8 +152,10 @@ def test_what_is_missing_is_untried(exported, ours, tmp_path):
     assert {report.operation for report in others} == {*OPERATIONS} - {"linear"}
     for other in others:
         assert not other.agrees
-        assert len(other.untried) == len(manifest_of(exported, other.operation)["cases"])
-        assert {one.reason for one in other.untried} == {f"there is no {other.operation}.safetensors"}
+        manifest = manifest_of(exported, other.operation)
+        reasons = [one.reason for one in other.untried]
+        assert reasons.count(f"there is no {other.operation}.safetensors") == len(manifest["cases"])
+        assert len(reasons) == len(manifest["cases"]) + len(manifest["left_out"])
 
 
 def test_a_file_without_results_is_wrong(exported, tmp_path):
@@ -178,5 +181,6 @@ def test_the_whole_catalogue_read_back_as_its_own_results_agrees(tmp_path):
     written = export(tmp_path / "export")
     reports = judge(tmp_path / "export", tmp_path / "export")
     assert {report.operation for report in reports} == CATALOGUE.keys() == written.operations.keys()
-    assert all(report.agrees and not report.untried for report in reports)
+    assert all(report.agrees for report in reports)
+    assert {report.operation for report in reports if report.untried} == {"triplet_margin_with_distance_loss"}
     assert all(quantity.ratio <= 1 for report in reports for each in report.agreements for quantity in each.quantities)
