@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from importlib import import_module
 from itertools import groupby
 from pathlib import Path
 
@@ -23,8 +24,6 @@ try:
     from manual.files import output_file, written_whole
     from reference import markdown, page, report
     from reference.catalogue import DTYPES, Entry, choose
-    from reference.checking import command as check_command
-    from reference.networks import command as verify_command
     from reference.progress import progress
     from reference.record import LIMIT, rule
     from reference.report import LostDigits, Row, Worst, short
@@ -34,6 +33,12 @@ except KeyboardInterrupt:
     sys.exit(130)
 
 WIDE = 120  # columns, where no terminal says how many it has
+COMMANDS = {  # by name, the module and the function; not imported before they are asked for
+    "check": ("reference.checking.command", "main"),
+    "export": ("reference.exchange.command", "export_main"),
+    "judge": ("reference.exchange.command", "judge_main"),
+    "verify": ("reference.networks.command", "main"),
+}
 FILES = {"json": report.as_json, "html": page.as_html, "markdown": markdown.as_markdown}  # by option
 
 
@@ -48,12 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str] | None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
-    if arguments[:1] == ["verify"]:
-        return verify_command.main(arguments[1:])
-    if arguments[:1] == ["check"]:
-        return check_command.main(arguments[1:])
-    if arguments[:1] in (["export"], ["judge"]):
-        return _exchange(arguments[0], arguments[1:])
+    if arguments and arguments[0] in COMMANDS:
+        return _command(arguments[0], arguments[1:])
     parser = _parser()
     options = parser.parse_args(arguments)
     _require_different_files(parser, options)
@@ -88,13 +89,12 @@ def _run(arguments: Sequence[str] | None) -> int:
     return 0 if agrees else 1
 
 
-def _exchange(name: str, arguments: Sequence[str]) -> int:
-    """A command that needs more packages: the exit status."""
+def _command(name: str, arguments: Sequence[str]) -> int:
+    """Run a command of its own; the exit status."""
+    home, function = COMMANDS[name]
     try:
-        from reference.exchange import command
-
-        return {"export": command.export_main, "judge": command.judge_main}[name](arguments)
-    except ModuleNotFoundError as missing:
+        return getattr(import_module(home), function)(arguments)
+    except ModuleNotFoundError as missing:  # what these need and the table does not
         said = f"python -m reference {name}: {missing.name} is missing; install it with: {how_to_install('oracle')}"
         print(said, file=sys.stderr)  # noqa: T201
         return 2

@@ -291,7 +291,10 @@ def test_json_is_strict_and_complete(tmp_path, break_relu):
         (case.label, dtype) for case in operation.cases for dtype in DTYPES
     ]
     gradient = relu["cases"][0]["quantities"][1]
+    worst = gradient.pop("worst")
     assert gradient | {"error": 0} == {"name": "grad_0", "error": 0, "ratio": "inf", "torch_ratio": 0.0, "lost": None}
+    assert worst["ratio"] == "inf"
+    assert isinstance(worst["torch"], float)
     assert relu["complaints"]
     assert module["agrees"] is True
     assert [case["quantities"][0]["torch_ratio"] for case in module["cases"]] == [None, 0.0]

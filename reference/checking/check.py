@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.progress import track
 
 from reference import structure
 from reference.agreement import compare
@@ -19,6 +17,7 @@ from reference.checking.report import Report, Untried
 from reference.checking.trials import NotTried, Trial, trials
 from reference.formats import format_of
 from reference.oracle import one_thread
+from reference.progress import progress
 from reference.record import Agreement, Record, limit_of
 
 OF_TAILS = "left out with the tails"
@@ -64,19 +63,20 @@ def check(
     planned = _planned(operation, dtype, (cases,) if isinstance(cases, str) else cases, seed)
     agreements: list[Agreement] = []
     untried: list[Untried] = []
-    console = Console(stderr=True)
-    for trial in track(planned, operation.name, console=console, transient=True, disable=not console.is_terminal):
-        try:
-            if trial.torch_loses is None and not tails:
-                raise NotTried(OF_TAILS)
-            agreement, reasons = _attempt(operation, function, trial, dtype, left_out, limit)
-            if agreement.is_tail and not tails:
-                raise NotTried(OF_TAILS)
-        except NotTried as why:
-            untried.append(Untried(trial.label, str(why)))
-        else:
-            agreements.append(agreement)
-            untried += [Untried(trial.label, reason) for reason in reasons]
+    with progress(len(planned)) as done:
+        for trial in planned:
+            try:
+                if trial.torch_loses is None and not tails:
+                    raise NotTried(OF_TAILS)
+                agreement, reasons = _attempt(operation, function, trial, dtype, left_out, limit)
+                if agreement.is_tail and not tails:
+                    raise NotTried(OF_TAILS)
+            except NotTried as why:
+                untried.append(Untried(trial.label, str(why)))
+            else:
+                agreements.append(agreement)
+                untried += [Untried(trial.label, reason) for reason in reasons]
+            done(trial.label)
     return Report(operation.name, str(dtype), tuple(agreements), tuple(untried))
 
 

@@ -74,7 +74,7 @@ def judge(directory: str | os.PathLike[str], results: str | os.PathLike[str]) ->
         except (OSError, ValueError) as problem:
             raise RefusedError(f"{found[name]}: {problem}") from None
         reports.append(_report(manifest, export.arrays(name), got))
-    for name in found.keys() - export.operations.keys():
+    for name in sorted(found.keys() - export.operations.keys()):
         complaint = f"the export has no operation {name!r}: {hint(name, export.operations)}"
         reports.append(Report(name, export.dtype, (_wrong(name, export.dtype, f"{name}{SUFFIX}", [complaint]),)))
     return reports
@@ -101,7 +101,7 @@ def _report(manifest: Mapping[str, Any], expected: Mapping[str, Array], got: Map
             untried.append(Untried(case["label"], f"{', '.join(missing)} missing"))
         if present:
             agreements.append(_agreement(manifest, case, present, expected, got))
-    surplus = [name for name in got if name not in expected]
+    surplus = sorted(got.keys() - expected.keys())
     if surplus or not agreements:
         complaints = [f"{name} is no result of the export" for name in surplus] or ["it holds no result of the export"]
         agreements.append(_wrong(operation, dtype, f"{operation}{SUFFIX}", complaints))

@@ -18,7 +18,7 @@ from reference.agreement import Reference
 from reference.case import Operation
 from reference.cases import OPERATIONS
 from reference.checking.trials import NotTried, trials
-from reference.record import LIMIT, Target
+from reference.record import Target, limit_of
 
 
 class Task(NamedTuple):
@@ -66,7 +66,7 @@ def written(task: Task) -> Written | LeftOut:
         "kind": "sweep" if trial.torch_loses is None else "case",
         "arguments": arguments,
         "constants": constants,
-        "limit": max(LIMIT, given.floor),
+        "limit": max(limit_of(task.dtype), given.floor),
         "torch_loses": trial.torch_loses,
         **sheet.results(given.reference),
     }

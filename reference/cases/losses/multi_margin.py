@@ -52,11 +52,13 @@ _UNWRITTEN = "it leaves the result over no samples unwritten"
 def _filled(loss):
     """A loss of torch with NaN where torch leaves a result unwritten, in place of what memory held before, another at each run."""
 
-    def call(*arrays: Any, **constants: Any):
+    def call(x: Any, *arrays: Any, **constants: Any):
+        if x.numel():
+            return loss(x, *arrays, **constants)
         before = torch.are_deterministic_algorithms_enabled()
         torch.use_deterministic_algorithms(True)
         try:
-            return loss(*arrays, **constants)
+            return loss(x, *arrays, **constants)
         finally:
             torch.use_deterministic_algorithms(before)
 
