@@ -5,7 +5,7 @@ import math
 import numpy as np
 from scipy.special import erf as scipy_erf
 
-from manual.arrays import sealed
+from manual.arrays import BITS, exp_range, sealed
 from manual.contract import Array, Backward, require_floats
 from manual.elementwise import elementwise
 from manual.tensor.rules import by_rules
@@ -170,11 +170,33 @@ def erf(x: Array, /) -> tuple[Array, Backward]:
     Shapes:    x, y (...)
     """
     require_floats("tensor.erf", "x", x)
-    return elementwise("tensor.erf", _erf, x, within=(-3.0, 3.0), beyond=_erf_far)  # further out x² needs more digits
+    limit = math.sqrt(exp_range(x.dtype)[1])  # further out, exp(−x²) has lost digits
+    return elementwise("tensor.erf", _erf, x, within=(-limit, limit), beyond=_erf_far)
 
 
 def _erf(x, out=None):
-    return scipy_erf(x, out=out), SLOPE_AT_0 * np.exp(-x * x)
+    square, rest = _square(x)
+    slope = np.exp(np.negative(square, out=square), out=square)
+    rest *= slope
+    slope -= rest  # exp(−square − rest)
+    slope *= SLOPE_AT_0
+    return scipy_erf(x, out=out), slope
+
+
+def _square(x):
+    """Return x² as it is rounded, and what is left of it: what x² is off by, exp(−x²) is off by as well, relative to itself.
+
+    With h the upper half of the digits of x, h² is exact, and x² = h² + (x − h)(x + h).
+    Source: Dekker 1971, A Floating-Point Technique for Extending the Available Precision
+    """
+    lower_half = (np.finfo(x.dtype).nmant + 2) // 2
+    h = (x.view(BITS[x.dtype]) & -(1 << lower_half)).view(x.dtype)
+    square, rest = x * x, x - h
+    rest *= x + h
+    h *= h
+    h -= square
+    rest += h
+    return square, rest
 
 
 def _erf_far(x):
