@@ -81,6 +81,27 @@ def weights(step: Step, bound: float, *shapes: tuple[int, ...]) -> list[Draw]:
     return [uniform(-bound / 3 if step is relu_step else -bound, bound, *shape) for shape in shapes]
 
 
+def monotone(x: tuple[int, ...], states: list[tuple[int, ...]], shapes: list[tuple[int, ...]]) -> tuple[Any, ...]:
+    """Arguments by which each element can be judged by itself: all numbers are positive, so that nothing cancels in a
+    pre-activation, and states are larger than what a GRU puts in their place.
+    """
+    return _arguments(uniform(0.5, 1, *x), [uniform(1, 2, *s) for s in states], [uniform(0, 0.2, *s) for s in shapes])
+
+
+def _saturated(x: tuple[int, ...], states: list[tuple[int, ...]], shapes: list[tuple[int, ...]]) -> tuple[Any, ...]:
+    """The same with gates far open and far closed in turn. Numbers are quarters, so that pre-activations are exact."""
+
+    def quarters(low: int, high: int, shape: tuple[int, ...], signs: Any = 1) -> Draw:
+        return lambda generator: (generator.integers(low, high, shape).T * signs).T / 4
+
+    in_turn = np.resize([1, -1], shapes[0][0])
+    return _arguments(quarters(1, 8, x), [quarters(5, 9, s) for s in states], [quarters(1, 4, s, in_turn) for s in shapes])
+
+
+def _arguments(x: Draw, states: list[Draw], weights: list[Draw]) -> tuple[Any, ...]:
+    return x, tuple(states) if len(states) > 1 else states[0], weights
+
+
 def _torch(function: Callable[..., Any], states: int) -> Callable[..., Any]:
     """Torch's function takes batches with a state alone: what its modules do before and after."""
 
@@ -102,6 +123,9 @@ def _operation(ours: Any, theirs: Any, step: Step, gates: int, states: int) -> O
     def state(*shape: int) -> Any:
         return tuple(numbers(step, *shape) for _ in range(states)) if states > 1 else numbers(step, *shape)
 
+    def shapes(inputs: int, hidden: int, biases: bool = True) -> list[tuple[int, ...]]:
+        return [(gates * hidden, inputs), (gates * hidden, hidden), *([(gates * hidden,)] * 2 if biases else [])]
+
     def case(
         label: str,
         batch: tuple[int, ...] = (3,),
@@ -113,9 +137,11 @@ def _operation(ours: Any, theirs: Any, step: Step, gates: int, states: int) -> O
         judge: str = "float64",  # what cancels in a pre-activation is not in |J|, and shows in a single element
         **about: Any,
     ) -> Case:
-        shapes = [(gates * hidden, inputs), (gates * hidden, hidden), *([(gates * hidden,)] * 2 if biases else [])]
         x, hx = numbers(step, *batch, inputs), state(*batch, hidden) if given else None
-        return Case(label, (x, hx, weights(step, bound, *shapes)), judge=judge, **about)
+        return Case(label, (x, hx, weights(step, bound, *shapes(inputs, hidden, biases))), judge=judge, **about)
+
+    def by_definition(label: str, draw: Callable[..., Any], inputs: int = 2, hidden: int = 3, **about: Any) -> Case:
+        return Case(label, draw((3, inputs), [(3, hidden)] * states, shapes(inputs, hidden)), **about)
 
     blank = tuple(f"grad_2.{i}" for i in range(4))
     return Operation(
@@ -123,15 +149,15 @@ def _operation(ours: Any, theirs: Any, step: Step, gates: int, states: int) -> O
         _torch(theirs, states),
         _definition(step, states),
         cases=(
-            case("batch of 3", judge="definition"),
+            case("batch of 3", judge="definition") if step is relu_step else by_definition("nothing cancels", monotone),
             case("no biases", biases=False),
             case("no state", given=False, zero=("grad_2.1",)),
             case("no batch", batch=()),
             case("no batch, no state", batch=(), given=False, zero=("grad_2.1",)),
             case("batch of 0", batch=(0,), zero=blank),
             case("batch of 1", batch=(1,)),
-            case("one unit", inputs=1, hidden=1),
-            *(() if step is relu_step else (case("saturated", bound=2.0, judge="definition", torch_loses=LOST),)),
+            by_definition("one unit", monotone, inputs=1, hidden=1),
+            *(() if step is relu_step else (by_definition("saturated", _saturated, torch_loses=LOST),)),
         ),
         small=case("32 → 32, batch 16", (16,), 32, 32),
         large=case("512 → 512, batch 64", (64,), 512, 512, bound=0.05),
