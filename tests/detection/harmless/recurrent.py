@@ -49,8 +49,6 @@ HARMLESS: dict[str, dict[tuple[str, str], str]] = {
         ("return states[:, 0] if self.single", "-1"): ONLY,
     },
     "lstm_cell": {
-        ("m = ", "opened"): "in the cases no gate is so far open or closed; the chapter's own tests sweep over all",
-        ("m = ", "closed"): "in the cases no gate is so far open or closed; the chapter's own tests sweep over all",
         ("return a if", "np.minimum(a, limit)"): SLOWER,
         ("return a if", "a"): FAR_OUT,
         ("return a if", "limit"): FAR_OUT,
