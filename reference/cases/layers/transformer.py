@@ -38,8 +38,6 @@ _encoder_layers = (
     *_cases(
         _layer("Encoder"),
         Case("a batch", (_src,)),
-        Case("no batch", (normal(3, 4),)),
-        Case("batch of 1", (normal(3, 1, 4),)),
         Case("a mask and padding", (_src, LATER, LAST)),
         Case("masks of numbers", (_src, normal(3, 3, scale=0.5), normal(2, 3, scale=0.5))),
         Case("a mask for each head", (_src, normal(4, 3, 3))),
@@ -52,7 +50,13 @@ _encoder_layers = (
     ),
     *_cases(_layer("Encoder", batch_first=True), Case("batch first", (normal(2, 3, 4),))),
     *_cases(_layer("Encoder", norm_first=True, bias=False), Case("norm first, no bias", (_src,))),
-    *_cases(_layer("Encoder", "gelu"), Case("gelu", (_src,)), Case("one position", (normal(1, 2, 4),))),
+    *_cases(
+        _layer("Encoder", "gelu"),
+        Case("gelu", (_src,)),
+        Case("no batch", (normal(3, 4),)),
+        Case("batch of 1", (normal(3, 1, 4),)),
+        Case("one position", (normal(1, 2, 4),)),
+    ),
     *_cases(_layer("Encoder", "relu"), Case("relu by name", (_src,))),
     *_cases(_layer("Encoder", build("SiLU")), Case("a module for an activation", (_src,))),
     *_cases(_layer("Encoder", build("PReLU")), Case("an activation that learns", (_src,))),
