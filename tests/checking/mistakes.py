@@ -281,7 +281,7 @@ MISTAKES = {
         "lstm",
         lstm,
         grad_lstm,
-        ("two times, batch of 2", "three times"),
+        ("two times, nothing cancels", "three times"),
         {"grad_0", "grad_1.0", "grad_1.1", "grad_2.0", "grad_2.1", "grad_2.2", "grad_2.3"},
     ),
     "an embedding that overwrites a repeated row": Mistake(

@@ -62,7 +62,7 @@ FUNCTIONS = {
     "silu": (jax.nn.silu, None, ()),
     "softmax": (softmax, ["ordinary", "first axis", "middle axis", "no batch", "batch of 0", "axis of 1", "ties"], ("dim",)),
     "linear": (linear, ["batch of 5", "no bias", "batch of 0", "no batch"], ()),
-    "lstm": (lstm, ["two times, batch of 2", "three times"], ()),
+    "lstm": (lstm, ["two times, nothing cancels", "three times"], ()),
     "max_pool1d": (max_pool1d, ["width 2", "gaps", "ties"], ("kernel_size", "stride", "return_indices")),
     "embedding": (embedding, ["words, some twice", "batch of 0"], ()),
     "dropout": (dropout, ["two axes", "evaluation"], ("training",)),
