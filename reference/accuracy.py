@@ -72,7 +72,7 @@ class Points(NamedTuple):
         """The truth as floats are held against it; the scale of an output is its own size."""
         value = self.truth["output"].value
         scaled = {"output": exact.Exact(value, abs(value)), "grad_0": self.truth["grad_0"]}
-        return {name: Target(true, self.x.dtype) for name, true in scaled.items()}
+        return {name: Target(true, self.x.dtype, self.torch[name]) for name, true in scaled.items()}
 
 
 def _points(operation: Operation, constants: Constants, x: Any, draw: np.random.Generator) -> Points:
@@ -172,5 +172,5 @@ def sweep(
             record.complain(f"raised {exception!r}{where}")
             continue
         for name, target in targets.items():
-            record.compare(f"{name}{where}", ours[name], points.torch[name], target, points.x)
+            record.compare(f"{name}{where}", ours[name], target, points.x)
     return record.agreement()

@@ -27,7 +27,8 @@ Gradients = Callable[[Any], tuple[Any, dict[str, Any]]]  # of a cotangent: what 
 class Reference(NamedTuple):
     """What a case is held against: a random cotangent, torch's outputs and gradients, and the truth of each, by name.
 
-    Torch has `None` where nothing is to be had, and where it does not take the dtype.
+    Torch has `None` where nothing is to be had, and where it does not take the dtype. `contradictions` are what the case says of
+    all this, and what is not so.
     """
 
     grad_output: Any
@@ -35,6 +36,7 @@ class Reference(NamedTuple):
     truth: dict[str, exact.Exact]
     targets: dict[str, Target]
     torch_is_judge: bool = False
+    contradictions: tuple[str, ...] = ()
 
 
 def differentiable(case: Case, arguments: tuple[Any, ...]) -> tuple[bool, ...]:
@@ -79,7 +81,26 @@ def _reference(operation: Operation, case: Case, dtype: Any, seed: int) -> Refer
     else:
         truth = exact.evaluate(operation.definition, arguments, case.constants, grad_output, grads, operation.slope_terms)
     torch_is_judge = case.judge == "float64" and dtype == np.float64
-    return Reference(grad_output, theirs, truth, {name: Target(true, dtype) for name, true in truth.items()}, torch_is_judge)
+    return _against(case, arguments, dtype, grad_output, theirs, truth, torch_is_judge)
+
+
+def _against(
+    case: Case, arguments: Any, dtype: Any, grad_output: Any, theirs: dict[str, Any], truth: dict[str, exact.Exact], judges: bool
+) -> Reference:
+    """The reference, and whether all is so that the case says."""
+    targets = {name: Target(true, dtype, theirs[name]) for name, true in truth.items()}
+    wrong = []
+    for name, target in targets.items():
+        lost = target.theirs is not None and target.torch_ratios.max(initial=0) > LIMIT
+        if lost and not (case.torch_loses or case.ill_conditioned):
+            wrong.append(f"{name}: torch loses digits, and the case does not say why")
+        true = truth[name].value
+        is_zero = name.startswith("grad") and not true.astype(float).any()
+        if true.size and is_zero != (name in case.zero):
+            wrong.append(f"{name} is {'zero, which proves nothing' if is_zero else 'not zero, as the case says'}")
+    unknown = {*case.zero, *case.no_grad} - truth.keys() - structure.named_gradients(arguments).keys()
+    wrong += [f"{name}, of which the case speaks, is none of its gradients" for name in sorted(unknown)]
+    return Reference(grad_output, theirs, truth, targets, judges, tuple(wrong))
 
 
 def cotangent(output: Any, draw: np.random.Generator) -> Any:
@@ -164,8 +185,8 @@ def _module_reference(case: ModuleCase, ours: Any, theirs: Any, dtype: Any, seed
     (_, narrow), (judge, judging) = call(dtype), call(np.dtype(np.float64))
     grad_output = cotangent(narrow.output, generator(case.name, case.inputs.label, seed, "cotangent"))
     truth = judging.exactly(structure.as_floats(grad_output, np.float64))
-    targets = {name: Target(true, dtype) for name, true in truth.items()}
-    against = Reference(grad_output, narrow.results(grad_output), truth, targets, dtype == np.float64)
+    theirs_of_case, judges = narrow.results(grad_output), dtype == np.float64
+    against = _against(case.inputs, arguments, dtype, grad_output, theirs_of_case, truth, judges)
     return against, {name: oracle.to_numpy(buffer) for name, buffer in judge.named_buffers()}
 
 
@@ -229,23 +250,16 @@ def _hold(
             return record.agreement()
         for name in compare(record, reference, output, structure.named_gradients(grads) | of_parameters, x):
             record.complain(f"{name} must be None")
-        for part, with_none, with_zeros in structure.omissions(reference.grad_output):
+        # What None stands for is no matter of the dtype: so it is asked in one
+        omissions = structure.omissions(reference.grad_output) if record.dtype == np.float64 else ()
+        for part, with_none, with_zeros in omissions:
             one, other = (structure.named_gradients(grads) | more for grads, more in map(gradients, (with_none, with_zeros)))
             for name in one:
                 if name in reference.targets and not reference.targets[name].near(one[name], other.get(name)):
                     record.complain(f"{name}: None for part {part} of the cotangent is not the same as zeros")
     except Exception as exception:
         record.complain(f"raised {exception!r}")
-    for quantity in record.quantities:
-        if quantity.lost and not record.torch_loses:
-            record.complain(f"{quantity.name}: torch loses digits, and the case does not say why: {quantity.lost}")
-    for name, true in reference.truth.items():
-        is_zero = name.startswith("grad") and not true.value.astype(float).any()
-        if true.value.size and is_zero != (name in case.zero):
-            record.complain(f"{name} is {'zero, which proves nothing' if is_zero else 'not zero, as the case says'}")
-    for name in (*case.zero, *case.no_grad):
-        if name not in reference.truth and name not in structure.named_gradients(arguments):
-            record.complain(f"{name}, of which the case speaks, is none of its gradients")
+    record.complaints += reference.contradictions
     return record.agreement()
 
 
@@ -256,7 +270,7 @@ def compare(record: Record, reference: Reference, output: Any, grads: dict[str, 
         if name not in found:
             record.complain(f"{name} is missing")
         else:
-            record.compare(name, found[name], array, reference.targets.get(name), x)
+            record.compare(name, found[name], reference.targets.get(name, array), x)
     return [name for name, array in found.items() if name not in reference.torch and array is not None]
 
 
@@ -265,5 +279,5 @@ def allowed(case: Case, against: Callable[[Any], Reference], dtype: Any) -> floa
     if not case.ill_conditioned:
         return LIMIT
     beside = against(np.dtype(np.float32))
-    worst = max(float(target.ratios(beside.torch[name]).max(initial=0)) for name, target in beside.targets.items())
+    worst = max(float(target.torch_ratios.max(initial=0)) for target in beside.targets.values())
     return max(LIMIT, ILL_CONDITIONED * worst) * (2 if against(dtype).torch_is_judge else 1)

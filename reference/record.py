@@ -7,6 +7,7 @@ dtype. `rule` says how large it may be.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -59,7 +60,8 @@ class Quantity:
     """One output or gradient: the largest error relative to the largest true value, and the ratios r of both sides.
 
     `torch_ratio` is `None` where torch is the judge, so that its r says nothing, and where it does not take the dtype; `lost` is
-    the element where torch is furthest off, if that is more than LIMIT, and `worst` the one where ours is.
+    the element where torch is furthest off, if that is more than LIMIT, and `worst` the one where ours is, if it is wrong or asked
+    for.
     """
 
     name: str
@@ -95,10 +97,11 @@ class Target:
 
     A scale below the smallest normal number counts as that, for there the spacing of numbers no longer shrinks; one that is not
     finite, as |truth|. Truth and unit, u · scale, are held in float64: divided by a power of two that keeps the unit near 1,
-    the truth in two parts.
+    the truth in two parts. `theirs` is torch's array, if it has one.
     """
 
-    def __init__(self, exact: Exact, dtype: Any) -> None:
+    def __init__(self, exact: Exact, dtype: Any, theirs: Any = None) -> None:
+        self.theirs = theirs
         info = finfo(dtype)
         smallest, u = mp.mpf(float(info.smallest_normal)), mp.mpf(float(info.eps)) / 2
         beyond = mp.ldexp(2 - u, info.maxexp - 1)  # half a unit above the largest number
@@ -122,6 +125,11 @@ class Target:
             ratios = self._distance(got) / self._unit
         as_expected = (got == self._high) | (np.isnan(got) & np.isnan(self._high))
         return np.where(self.finite & np.isfinite(got), ratios, np.where(as_expected, 0, np.inf))
+
+    @cached_property
+    def torch_ratios(self) -> Any:
+        """The ratio r of each element of torch's array."""
+        return None if self.theirs is None else self.ratios(self.theirs)
 
     def as_floats(self) -> tuple[Any, Any]:
         """Truth and scale rounded to float64; a scale beyond its largest number counts as that."""
@@ -150,9 +158,13 @@ class Target:
 
 
 class Standard(Protocol):
-    """What an array is held against: the truth, a `Target` or what else measures r."""
+    """What an array is held against: the truth, a `Target` or what else measures r; torch's array and the ratio r of each of its
+    elements, `None` where there is none.
+    """
 
     truth: Any
+    theirs: Any
+    torch_ratios: Any
 
     def ratios(self, got: Any) -> Any:
         """The ratio r of each element."""
@@ -162,12 +174,15 @@ class Standard(Protocol):
 
 
 class Record:
-    """Collects what is measured on one case, where r may be as large as `limit`."""
+    """Collects what is measured on one case, where r may be as large as `limit`. If it `keeps_worst`, each quantity names the
+    element that is furthest off, which takes time.
+    """
 
     def __init__(self, operation: str, case: str, dtype: Any, torch_loses: str | None, torch_is_judge: bool = False) -> None:
         self.operation, self.case, self.dtype = operation, case, np.dtype(dtype)
         self.torch_loses, self.torch_is_judge = torch_loses, torch_is_judge
         self.limit = LIMIT
+        self.keeps_worst = False
         self.quantities: list[Quantity] = []
         self.complaints: list[str] = []
 
@@ -175,57 +190,53 @@ class Record:
         """Note what is wrong."""
         self.complaints.append(complaint)
 
-    def compare(self, name: str, ours: Any, theirs: Any, target: Standard | None, x: Any = None) -> None:
-        """Hold an array of ours and torch's, if it has one, against the truth; `x` is the input that belongs to each element, if
-        one does.
-
-        Without a target they must be the same: indices, or `None`.
+    def compare(self, name: str, ours: Any, expected: Any, x: Any = None) -> None:
+        """Hold an array of ours against what is expected: a `Standard`, or what must be the same, indices or `None`; `x` is the
+        input that belongs to each element, if one does.
         """
-        must_be_none = target is None and theirs is None
-        if ours is None or must_be_none:
-            if not (ours is None and must_be_none):
-                self.complain(f"{name} must be {'None' if must_be_none else 'an array'}, got {type(ours).__name__}")
+        if ours is None or expected is None:
+            if ours is not expected:
+                self.complain(f"{name} must be {'None' if expected is None else 'an array'}, got {type(ours).__name__}")
             return
         if not isinstance(ours, (np.ndarray, np.generic)):
             self.complain(f"{name} must be an array, got {type(ours).__name__}")
             return
-        dtype, shape = (theirs.dtype, theirs.shape) if target is None else (self.dtype, target.truth.shape)
+        exactly = isinstance(expected, (np.ndarray, np.generic))
+        dtype, shape = (expected.dtype, expected.shape) if exactly else (self.dtype, expected.truth.shape)
         if ours.dtype != dtype or ours.shape != shape:
             self.complain(f"{name} must be {dtype} of shape {shape}, got {ours.dtype} of shape {ours.shape}")
             return
-        if target is None:
-            same = bool((ours == theirs).all())
-            self.quantities.append(Quantity(name, float(not same), 0.0 if same else np.inf, 0.0))
-            if not same:
-                self.complain(f"{name}: {ours.tolist()}, in truth {theirs.tolist()}")
+        if not exactly:
+            self._measure(name, ours, expected, x)
             return
-        self._measure(name, ours, theirs, target, x)
+        same = bool((ours == expected).all())
+        self.quantities.append(Quantity(name, float(not same), 0.0 if same else np.inf, 0.0))
+        if not same:
+            self.complain(f"{name}: {ours.tolist()}, in truth {expected.tolist()}")
 
-    def _measure(self, name: str, ours: Any, theirs: Any, target: Standard, x: Any) -> None:
-        smallest = float(finfo(self.dtype).smallest_subnormal)
+    def _measure(self, name: str, ours: Any, standard: Standard, x: Any) -> None:
+        theirs, mine, torchs = standard.theirs, standard.ratios(ours), standard.torch_ratios
 
         def element(ratios: Any) -> Element:
             at = np.unravel_index(ratios.argmax(), ratios.shape)
             place = str([int(index) for index in at]) if x is None else f"x = {x[at]}"
-            true = target.truth[at]
-            digits = mp.nstr(true if not 2 * abs(true) < smallest else mp.zero, 10)
-            torchs = None if theirs is None else float(theirs[at])
-            return Element(place, torchs, digits, float(np.asarray(ours)[at]), float(mine[at]))
+            true = standard.truth[at]
+            vanishes = 2 * abs(true) < float(finfo(self.dtype).smallest_subnormal)
+            digits = mp.nstr(mp.zero if vanishes else true, 10)
+            torch = None if theirs is None else float(theirs[at])
+            return Element(place, torch, digits, float(np.asarray(ours)[at]), float(mine[at]))
 
-        mine = target.ratios(ours)
         ratio = float(mine.max(initial=0))
-        worst = element(mine) if mine.size else None
-        torch_ratio = lost = None
-        if theirs is not None:
-            torchs = target.ratios(theirs)
-            torch_ratio = float(torchs.max(initial=0))
-            lost = element(torchs) if torch_ratio > LIMIT else None
-        if worst and not ratio <= self.limit:
+        torch_ratio = None if torchs is None else float(torchs.max(initial=0))
+        wrong = not ratio <= self.limit
+        worst = element(mine) if wrong or (self.keeps_worst and mine.size) else None
+        if wrong and worst:
             self.complain(
                 f"{name}: r = {ratio:.3g}, allowed {self.limit:.3g}: {worst.ours:.10g} at {worst.place}, in truth {worst.truth}"
             )
+        lost = element(torchs) if torch_ratio is not None and torch_ratio > LIMIT else None
         known = None if self.torch_is_judge else torch_ratio
-        self.quantities.append(Quantity(name, target.error(ours), ratio, known, lost, worst))
+        self.quantities.append(Quantity(name, standard.error(ours), ratio, known, lost, worst))
 
     def agreement(self) -> Agreement:
         """What was collected."""

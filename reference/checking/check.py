@@ -116,7 +116,7 @@ def _attempt(
         arguments, constants = _fitted(operation, function, given.arguments, trial.constants)
         output, grads = _run(operation, function, arguments, constants, given.reference.grad_output)
     record = Record(operation.name, trial.label, dtype, trial.torch_loses, given.reference.torch_is_judge)
-    record.limit = max(limit, given.floor)
+    record.limit, record.keeps_worst = max(limit, given.floor), True
     if not isinstance(grads, tuple) or len(grads) < len(arguments):
         got = f"a tuple of {len(grads)}" if isinstance(grads, tuple) else type(grads).__name__
         record.complain(f"backward must return a tuple of gradients, one for each of the {len(arguments)} arrays, got {got}")

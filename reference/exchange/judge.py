@@ -26,6 +26,8 @@ SUFFIX = ".safetensors"
 class Stated:
     """The truth of one array as an export states it; r is by the formula on the export's page."""
 
+    theirs = torch_ratios = None  # an export has of torch its worst r alone
+
     def __init__(self, truth: Array, scale: Array, unit_roundoff: float) -> None:
         self.truth = exactly(truth)
         self._truth, self._scale, self._u = truth, scale, unit_roundoff
@@ -116,7 +118,7 @@ def _agreement(
     got: Mapping[str, Array],
 ) -> Agreement:
     record = Record(manifest["operation"], case["label"], format_of(manifest["dtype"]), case["torch_loses"])
-    record.limit = case["limit"]
+    record.limit, record.keeps_worst = case["limit"], True
     x = expected[case["arguments"][0]["tensor"]] if case["kind"] == "sweep" else None
     for result in results:
         true, ours = expected[result["tensor"]], got[result["tensor"]]
@@ -129,9 +131,9 @@ def _agreement(
         with np.errstate(over="ignore", invalid="ignore"):
             ours = ours.astype(dtype)
         if result["scale"] is None:
-            record.compare(result["name"], ours, true, None)
+            record.compare(result["name"], ours, true)
         else:
-            record.compare(result["name"], ours, None, Stated(true, expected[result["scale"]], manifest["unit_roundoff"]), x)
+            record.compare(result["name"], ours, Stated(true, expected[result["scale"]], manifest["unit_roundoff"]), x)
         torch_r = result["torch_r"]
         record.quantities[-1] = replace(record.quantities[-1], torch_ratio=None if torch_r is None else float(torch_r))
     return record.agreement()

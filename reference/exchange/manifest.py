@@ -126,7 +126,7 @@ class Sheet:
         if target is None:  # indices
             return {"tensor": self.array(name, theirs), "scale": None, "torch_r": None}
         truth, scale = target.as_floats()
-        torch_r = None if theirs is None or torch_is_judge else finite(float(target.ratios(theirs).max(initial=0)))
+        torch_r = None if theirs is None or torch_is_judge else finite(float(target.torch_ratios.max(initial=0)))
         return {"tensor": self.array(name, truth), "scale": self.array(f"scales/{name}", scale), "torch_r": torch_r}
 
 

@@ -1,6 +1,7 @@
 """A function is held against the truth on every case, in every format; what was not tried is told."""
 
 import functools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -41,7 +42,8 @@ def test_manual_agrees(operation, dtype):
     assert report.untried == ()
     measured = {agreement.case: agreement.quantities for agreement in report.agreements}
     for case in operation.cases:
-        assert repr(measured.pop(case.label)) == repr(measure(operation, case, dtype).quantities)  # NaN is NaN there
+        of_check = [replace(quantity, worst=None) for quantity in measured.pop(case.label)]
+        assert repr(of_check) == repr(list(measure(operation, case, dtype).quantities))  # in which NaN is NaN
     for constants in constants_of(operation):
         label = call(operation, constants)
         both = {(q.name, q.ratio) for q in sweep(operation, constants, dtype).quantities}
