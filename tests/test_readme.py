@@ -103,6 +103,8 @@ def test_a_pair_of_numpy_checked(capsys):
 def test_a_function_of_torch_checked():
     report = run(TORCH)["report"]
     assert not [one for one in report.untried if "tails" not in one.reason]
+    with pytest.raises(AssertionError, match=r"middle axis: grad_0: r = 14, allowed 4"):
+        run(TORCH.replace(".float()", ""))
 
 
 def test_a_function_of_jax_checked():
