@@ -53,6 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str] | None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a formula that the terminal cannot show must not end the run
     if arguments and arguments[0] in COMMANDS:
         return _command(arguments[0], arguments[1:])
     parser = _parser()
@@ -62,8 +64,6 @@ def _run(arguments: Sequence[str] | None) -> int:
         entries = choose(options.names)
     except ValueError as error:
         parser.error(str(error))
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a formula that the terminal cannot show must not end the run
     console = Console(highlight=False, markup=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = WIDE

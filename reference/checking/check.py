@@ -56,7 +56,9 @@ def check(
 
     What the function does not take, and a case in which it raises, is in `report.untried`: look there before you trust a verdict.
     """
-    operation = _operation(name)
+    operation = operation_of(name)
+    if not callable(function):
+        raise TypeError(f"check: function must be a function, got {type(function).__name__}")
     dtype = format_of(dtype)
     limit = limit_of(dtype) if limit is None else limit
     left_out = _gradients(operation, (no_grad,) if isinstance(no_grad, str) else tuple(no_grad))
@@ -80,7 +82,8 @@ def check(
     return Report(operation.name, str(dtype), tuple(agreements), tuple(untried))
 
 
-def _operation(name: str) -> Operation:
+def operation_of(name: str) -> Operation:
+    """The operation of this name."""
     if name not in OPERATIONS:
         raise ValueError(f"check: there is no operation {name!r}: {hint(str(name), OPERATIONS)}")
     return OPERATIONS[name]
@@ -143,7 +146,7 @@ def _fitted(
     constants = dict(constants)
     try:
         signature = inspect.signature(function)
-    except (TypeError, ValueError):  # a builtin has none, and says in the call what it does not take
+    except ValueError:  # a builtin has none, and says in the call what it does not take
         return arguments, constants
     kinds = [parameter.kind for parameter in signature.parameters.values()]
     if inspect.Parameter.VAR_KEYWORD not in kinds:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from reference.cases import OPERATIONS
 from reference.checking.adapters import ADAPTERS
-from reference.checking.check import check
+from reference.checking.check import check, operation_of
 from reference.checking.trials import trials
 from reference.formats import FORMATS
 from reference.importing import imported
@@ -53,13 +52,13 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="draw other numbers for every case (default: 0)")
     parser.add_argument("--list", action="store_true", help="list the cases and sweeps of the operation, and try nothing")
     options = parser.parse_args(arguments)
-    if options.list and options.operation in OPERATIONS:
-        for trial in trials(OPERATIONS[options.operation], options.dtype):
-            print(trial.label)  # noqa: T201
-        return 0
-    if options.function is None:
+    if options.function is None and not options.list:
         parser.error("the following arguments are required: PACKAGE.MODULE:NAME")
     try:
+        if options.list:
+            for trial in trials(operation_of(options.operation), options.dtype):
+                print(trial.label)  # noqa: T201
+            return 0
         report = check(
             options.operation,
             ADAPTERS[options.adapter](imported(parser, options.function)),
