@@ -16,9 +16,8 @@ from reference.exact import Exact, each, mp
 from reference.formats import HALF, finfo
 
 LIMIT = 30.0  # LAPACK's threshold
-HALF_LIMIT = (
-    4.0  # of a half precision, of which 30 units are an eighth of a value; what computes in single and rounds once has an r of 1
-)
+# Half precision is held to less, as 30 units of bfloat16 are an eighth of a value; a single rounding at the end has an r of 1
+HALF_LIMIT = 4.0
 BESIDE_TORCH = 4.0  # an operation's worst r up to which there is nothing to win
 TIMES_TORCH = 1.5  # above that, how many times torch's worst r it may be
 ILL_CONDITIONED = 2.0  # how many times torch's r is allowed where the conditioning of a long composition forbids LIMIT

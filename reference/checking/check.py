@@ -51,7 +51,7 @@ def check(
     tails    False leaves out the sweeps, and the cases on which torch itself loses digits
     no_grad  names of gradients that the function does not offer: `grad_1` is that of the second array
     limit    the r up to which a result counts as right, by default 30, and 4 in half precision, where what computes in float32 and
-             rounds once has an r of 1; more is allowed on a long composition whose conditioning forbids it
+             rounds once has an r of 1
     seed     draws other numbers
 
     What the function does not take, and a case in which it raises, is in `report.untried`: look there before you trust a verdict.
@@ -119,7 +119,7 @@ def _attempt(
         arguments, constants = _fitted(operation, function, given.arguments, trial.constants)
         output, grads = _run(operation, function, arguments, constants, given.reference.grad_output)
     record = Record(operation.name, trial.label, dtype, trial.torch_loses, given.reference.torch_is_judge)
-    record.limit, record.keeps_worst = max(limit, given.floor), True
+    record.limit, record.keeps_worst = limit, True
     if not isinstance(grads, tuple) or len(grads) < len(arguments):
         got = f"a tuple of {len(grads)}" if isinstance(grads, tuple) else type(grads).__name__
         record.complain(f"backward must return a tuple of gradients, one for each of the {len(arguments)} arrays, got {got}")

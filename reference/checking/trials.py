@@ -16,16 +16,11 @@ from reference.formats import HALF, format_of
 
 
 class Given(NamedTuple):
-    """The arguments of a trial and what the results are held against.
-
-    `x` is the input that belongs to each element of the results, if one does; `floor` the r that must be allowed at least, where
-    the conditioning of a long composition forbids LIMIT.
-    """
+    """The arguments of a trial, what the results are held against, and the input that belongs to each of their elements, if one does."""
 
     arguments: tuple[Any, ...]
     reference: Reference
     x: Any = None
-    floor: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -65,9 +60,7 @@ def _of_case(operation: Operation, case: Case, dtype: Any, seed: int) -> Given:
         reference = agreement.reference(operation, case, dtype, seed)
     except ZeroDivisionError:  # so far rounded, a number is where the formula has no value
         raise misfit from None
-    x = arguments[0] if operation.pointwise else None
-    floor = agreement.allowed(case, partial(agreement.reference, operation, case, seed=seed), dtype) if case.ill_conditioned else 0
-    return Given(arguments, reference, x, floor)
+    return Given(arguments, reference, arguments[0] if operation.pointwise else None)
 
 
 def _fit(arguments: Any, meant: Any) -> bool:

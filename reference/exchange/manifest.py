@@ -66,7 +66,7 @@ def written(task: Task) -> Written | LeftOut:
         "kind": "sweep" if trial.torch_loses is None else "case",
         "arguments": arguments,
         "constants": constants,
-        "limit": max(limit_of(task.dtype), given.floor),
+        "limit": limit_of(task.dtype),
         "torch_loses": trial.torch_loses,
         **sheet.results(given.reference),
     }

@@ -178,7 +178,31 @@ def test_nothing_tried_is_not_agreement():
     assert not Report("silu", "float16", ()).agrees
 
 
+def test_everything_is_in_the_dtype():
+    seen = set()
+
+    def noting(x, weight, bias=None):
+        output, backward = in_half(manual.linear, x.dtype)(x, weight, bias)
+
+        def noted(grad_output):
+            seen.update(array.dtype for array in (x, weight, bias, grad_output) if array is not None)
+            return backward(grad_output)
+
+        return output, noted
+
+    for half in HALF:
+        assert check("linear", noting, half).agrees
+        assert seen == {format_of(half)}
+        seen.clear()
+
+
 def test_numbers_that_do_not_fit():
+    """They would be infinite or zero, or where the formula has no value."""
+    assert check("silu", in_half(manual.silu, np.float16), "float16").untried == (
+        Untried("tiny", "its numbers do not fit float16"),
+    )
+    large = Untried("large values", "its numbers do not fit float16")
+    assert check("linear", in_half(manual.linear, np.float16), "float16").untried == (large,)
     report = check("tensor.log1p", in_half(manual.tensor.log1p, np.float16), "float16")
     assert report.agrees, report
     assert Untried("near −1", "its numbers do not fit float16") in report.untried
@@ -288,7 +312,9 @@ def test_arrays_are_the_functions_own():
 
         return output.copy(), spoiling
 
-    assert not check("silu", in_place).agrees
+    report = check("silu", in_place)
+    assert not report.agrees
+    assert report.untried == ()  # all of them can be written to
     assert check("silu", manual.silu).agrees
 
 
