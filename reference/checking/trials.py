@@ -16,7 +16,7 @@ from reference.formats import HALF, format_of
 
 
 class Given(NamedTuple):
-    """The arguments of a trial, what the results are held against, and the input that belongs to each of their elements, if one does."""
+    """The arguments of a trial, what the results are held against, and the input that belongs to each element, if one does."""
 
     arguments: tuple[Any, ...]
     reference: Reference
