@@ -32,7 +32,7 @@ def tests(session: nox.Session) -> None:
 def jax(session: nox.Session) -> None:
     """Check functions of JAX, which the other sessions do without, by the truth."""
     install(session, "tests,peers")
-    session.run("python", "-m", "pytest", "tests/checking/test_jax.py", "tests/test_readme.py", *session.posargs)
+    session.run("python", "-m", "pytest", "tests/checking/test_jax.py", "tests/test_readme.py", "-k", "jax", *session.posargs)
 
 
 @nox.session
