@@ -16,7 +16,6 @@ from reference.installation import how_to_install
 
 try:
     import torch
-    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -27,6 +26,7 @@ try:
     from reference.progress import progress
     from reference.record import LIMIT, rule
     from reference.report import LostDigits, Row, Worst, short
+    from reference.tables import new_table
 except ModuleNotFoundError as missing:
     sys.exit(f"python -m reference: {missing.name} is missing; install it with: {how_to_install('reference')}")
 except KeyboardInterrupt:
@@ -149,7 +149,7 @@ def _print_table(console: Console, rows: Sequence[Row]) -> None:
 def _table(rows: Sequence[Row], full: bool) -> Table:
     """The rows by chapter; in full with the numbers of cases and the errors, for which a narrow terminal has no room."""
     groups = _groups(rows)
-    table = _new_table()
+    table = new_table()
     table.add_column("\n\noperation", overflow="fold")
     if full:
         table.add_column("\n\ncases", justify="right", no_wrap=True)
@@ -171,10 +171,6 @@ def _groups(rows: Sequence[Row]) -> list[tuple[str, bool]]:
     return [(dtype, gradients) for dtype in report.dtypes_of(rows) for gradients in (False, True)]
 
 
-def _new_table() -> Table:
-    return Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-
-
 def _mark(agrees: bool) -> Text:
     return Text("✓", "green") if agrees else Text("✗", "bold red")
 
@@ -194,7 +190,7 @@ def _print_accuracy(console: Console, rows: Sequence[Row]) -> None:
     if not sweeps:
         return
     console.print(Text("Pointwise functions, from the smallest subnormal to infinity", "bold"))
-    table = _new_table()
+    table = new_table()
     table.add_column("\n\nfunction", overflow="fold")
     for dtype, gradients in _groups(rows):
         table.add_column(f"{dtype}\n{'derivative' if gradients else 'value'}\n   r torch", justify="right", no_wrap=True)

@@ -241,7 +241,7 @@ def _hold(
     """Hold what `run` gives, an output and what carries a cotangent back, against the reference in this dtype."""
     reference = against(np.dtype(dtype))
     record = Record(operation, case.label, dtype, case.torch_loses or case.ill_conditioned, reference.torch_is_judge)
-    record.limit = allowed(case, against, np.dtype(dtype))
+    record.limit = _allowed(case, against, np.dtype(dtype))
     try:
         output, gradients = run()
         grads, of_parameters = gradients(reference.grad_output)
@@ -274,7 +274,7 @@ def compare(record: Record, reference: Reference, output: Any, grads: dict[str, 
     return [name for name, array in found.items() if name not in reference.torch and array is not None]
 
 
-def allowed(case: Case, against: Callable[[Any], Reference], dtype: Any) -> float:
+def _allowed(case: Case, against: Callable[[Any], Reference], dtype: Any) -> float:
     """How large r may be on a case in a dtype."""
     if not case.ill_conditioned:
         return LIMIT

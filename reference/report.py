@@ -155,10 +155,18 @@ def summary(rows: Sequence[Row]) -> str:
     cases = sum(len(row.entry.cases) for row in rows)
     sweeps = sum(len(row.entry.sweeps) for row in rows)
     counts = {"operation": len(rows) - modules, "module": modules, "case": cases, "sweep": sweeps}
-    what = ", ".join(f"{count} {noun}{'' if count == 1 else 's'}" for noun, count in counts.items() if count)
-    failing = [row.entry.name for row in rows if not row.agrees]
-    verdict = f"{', '.join(failing)} disagree{'s' if len(failing) == 1 else ''}" if failing else "all agree"
-    return f"{what} in {' and '.join(dtypes_of(rows))}: {verdict}"
+    what = ", ".join(counted(count, noun) for noun, count in counts.items() if count)
+    return f"{what} in {' and '.join(dtypes_of(rows))}: {verdict([row.entry.name for row in rows if not row.agrees])}"
+
+
+def counted(number: int, noun: str) -> str:
+    """So many of them: 1 case, 2 cases."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def verdict(failing: Sequence[str]) -> str:
+    """Whether all agree, or the names of those that do not."""
+    return f"{', '.join(failing)} disagree{'s' if len(failing) == 1 else ''}" if failing else "all agree"
 
 
 def dtypes_of(rows: Iterable[Row]) -> list[str]:
@@ -227,14 +235,15 @@ def as_json(rows: Sequence[Row]) -> str:
         "entries": entries,
         "register": [asdict(loss) for loss in register(rows)],
     }
-    return json.dumps(_finite(document), allow_nan=False, ensure_ascii=False, indent=1)
+    return json.dumps(finite(document), allow_nan=False, ensure_ascii=False, indent=1)
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """A value in JSON, which has no numbers that are not finite: these are the strings inf, -inf and nan."""
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: finite(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 

@@ -127,13 +127,12 @@ def _attempt(
     left_out = {name for name in given.reference.torch if name in no_grad or name.partition(".")[0] in no_grad}
     kept = {name: array for name, array in given.reference.torch.items() if name not in left_out}
     beyond = compare(record, given.reference._replace(torch=kept), output, structure.named_gradients(grads), given.x)
+    reasons = [f"{name}: left out, as asked" for name in sorted(left_out)]
     for name in beyond:
         if name.startswith("output"):
             record.complain(f"{name}: the operation has no such output")
-    nothing = [name for name in beyond if name.startswith("grad") and name not in left_out]
-    reasons = [f"{name}: left out, as asked" for name in sorted(left_out)] + [
-        f"{name}: there is no truth of it" for name in nothing
-    ]
+        elif name not in left_out:
+            reasons.append(f"{name}: there is no truth of it")
     return record.agreement(), reasons
 
 
@@ -154,17 +153,15 @@ def _fitted(
         for name in constants.keys() - signature.parameters.keys():
             if np.isscalar(constants[name]) and constants[name] == defaults[name]:
                 del constants[name]
-    while arguments and arguments[-1] is None:
+    while True:
         try:
             signature.bind(*arguments, **constants)
-            break
-        except TypeError:
+        except TypeError as misfit:
+            if not arguments or arguments[-1] is not None:
+                raise NotTried(f"the function does not take its arguments: {misfit}") from None
             arguments = arguments[:-1]
-    try:
-        signature.bind(*arguments, **constants)
-    except TypeError as misfit:
-        raise NotTried(f"the function does not take its arguments: {misfit}") from None
-    return arguments, constants
+        else:
+            return arguments, constants
 
 
 def _run(

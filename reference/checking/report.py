@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
 
 from reference.record import Agreement, Quantity
 from reference.report import short
+from reference.tables import as_text, new_table
 
 ORDINARY, TAIL = "ordinary", "tail"
 WIDTH = 120
@@ -71,8 +69,11 @@ class Report:
 
 def as_table(reports: Sequence[Report]) -> str:
     """The tables of several reports in one; below it what is wrong, what was not tried, and the verdict on each."""
-    console = Console(file=io.StringIO(), width=WIDTH, color_system=None, highlight=False, markup=False)
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    return as_text(WIDTH, lambda console: _print(console, reports))
+
+
+def _print(console: Console, reports: Sequence[Report]) -> None:
+    table = new_table()
     for name in ("operation", "", ""):
         table.add_column(name, overflow="fold")
     for name in ("error", "r", "torch's r"):
@@ -93,7 +94,6 @@ def as_table(reports: Sequence[Report]) -> str:
         for reason, cases in _by_reason(report.untried).items():
             console.print(f"{report.operation}, not tried: {reason}: {len(cases)} ({'; '.join(cases)})", soft_wrap=True)
         console.print(report.verdict, soft_wrap=True)
-    return console.file.getvalue().rstrip()  # type: ignore[attr-defined]
 
 
 def _worst(measured: Iterable[tuple[Agreement, Quantity]]) -> list[str]:

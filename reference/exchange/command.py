@@ -13,6 +13,7 @@ from reference.exchange.judge import judge
 from reference.exchange.manifest import count
 from reference.formats import FORMATS
 from reference.progress import progress
+from reference.report import counted, verdict
 
 
 def export_main(arguments: Sequence[str]) -> int:
@@ -40,11 +41,11 @@ def export_main(arguments: Sequence[str]) -> int:
         left_out += counts["left_out"]
         reasons = Counter(case["reason"] for case in written.manifest(name)["left_out"]) if counts["left_out"] else {}
         for reason, number in reasons.items():
-            print(f"{name}: {_some(number, 'case')} left out: {reason}")  # noqa: T201
-    cases = _some(sum(counts["cases"] for counts in written.operations.values()), "case")
-    what = f"{_some(len(written.operations), 'operation')}, {cases} in {written.dtype}"
+            print(f"{name}: {counted(number, 'case')} left out: {reason}")  # noqa: T201
+    cases = counted(sum(counts["cases"] for counts in written.operations.values()), "case")
+    what = f"{counted(len(written.operations), 'operation')}, {cases} in {written.dtype}"
     seconds = time.perf_counter() - start
-    print(f"{what} written to {options.directory}, {_some(left_out, 'case')} left out ({seconds:.1f} s)")  # noqa: T201
+    print(f"{what} written to {options.directory}, {counted(left_out, 'case')} left out ({seconds:.1f} s)")  # noqa: T201
     return 0
 
 
@@ -73,14 +74,9 @@ def judge_main(arguments: Sequence[str]) -> int:
 def _summary(reports: list[Report], tried: list[Report]) -> str:
     """What was tried and what was not, in a line."""
     wrong = [report.operation for report in tried if not report.agrees]
-    verdict = f"{', '.join(wrong)} disagree{'s' if len(wrong) == 1 else ''}" if wrong else "all agree"
     without = [report for report in reports if not report.agreements]
     untried = sum(len({one.case for one in report.untried}) for report in reports)
     missing = f"; no file for {', '.join(report.operation for report in without)}" if without else ""
-    what = f"{len(tried)} of {_some(len(reports), 'operation')} tried" if tried else "nothing was tried"
+    what = f"{len(tried)} of {counted(len(reports), 'operation')} tried" if tried else "nothing was tried"
     mark = "✓" if tried and not wrong else "✗"
-    return f"{mark} {what}{f': {verdict}' if tried else ''}; {_some(untried, 'case')} untried{missing}"
-
-
-def _some(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    return f"{mark} {what}{f': {verdict(wrong)}' if tried else ''}; {counted(untried, 'case')} untried{missing}"

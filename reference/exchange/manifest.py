@@ -6,7 +6,6 @@ Results bear the names that `reference.structure` gives them, behind the number 
 from __future__ import annotations
 
 import dataclasses
-import math
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -19,6 +18,7 @@ from reference.case import Operation
 from reference.cases import OPERATIONS
 from reference.checking.trials import NotTried, trials
 from reference.record import Target, limit_of
+from reference.report import finite
 
 
 class Task(NamedTuple):
@@ -128,8 +128,3 @@ class Sheet:
         truth, scale = target.as_floats()
         torch_r = None if theirs is None or torch_is_judge else finite(float(target.torch_ratios.max(initial=0)))
         return {"tensor": self.array(name, truth), "scale": self.array(f"scales/{name}", scale), "torch_r": torch_r}
-
-
-def finite(number: float) -> float | str:
-    """A number in JSON, which has none that are not finite: these are the strings inf, -inf and nan."""
-    return number if math.isfinite(number) else str(number)

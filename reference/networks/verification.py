@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import dataclasses
 import inspect
-import io
 import random
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,9 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
 from torch import Tensor, nn
 
 import manual
@@ -26,6 +23,7 @@ from reference.networks.modules import running
 from reference.networks.recorder import HERE, TORCH, Recorder, Trouble, shown_path
 from reference.networks.watching import ONE_AT_A_TIME, watching
 from reference.report import short
+from reference.tables import as_text, new_table
 
 TOLERANCE = 1e-9  # of the largest value of a kind
 
@@ -92,13 +90,15 @@ class Report:
         return sorted((q for q in self.quantities if q.kind == kind), key=lambda quantity: -quantity.error)
 
     def __str__(self) -> str:
-        console = Console(file=io.StringIO(), width=100, color_system=None, highlight=False, markup=False)
+        return as_text(100, self._print)
+
+    def _print(self, console: Console) -> None:
         if self.troubles:
             console.print(f"{self.network}: could not be translated", soft_wrap=True)
             for trouble in self.troubles:
                 console.print(f"  {trouble}", soft_wrap=True)
-            return console.file.getvalue().rstrip()  # type: ignore[attr-defined]
-        table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+            return
+        table = new_table()
         table.add_column("")
         for name in ("count", "largest", "worst error"):
             table.add_column(name, justify="right")
@@ -118,7 +118,6 @@ class Report:
             console.print(f"No gradient on either side: {', '.join(unused)}", soft_wrap=True)
         verdict = f"{len(wrong)} of {len(self.quantities)} disagree" if wrong else f"all {len(self.quantities)} agree"
         console.print(f"{self.network}: {verdict}, within {TOLERANCE:g} of the largest of each kind", soft_wrap=True)
-        return console.file.getvalue().rstrip()  # type: ignore[attr-defined]
 
 
 def verify(module: nn.Module, /, *inputs: Any, train: bool | None = None, seed: int = 0, **keywords: Any) -> Report:
